@@ -1,0 +1,131 @@
+/* The seam: a backend compiles a net for one micro-batch into a *program*, which then runs without allocating.
+ *
+ * A program belongs to the thread that created it (oneDNN ties kernels to a thread count) and owns its memory. Several
+ * programs, one a worker, read one shared state. The arithmetic of a program is a pure function of (state, batch): the
+ * same bits on every worker, rank and call. */
+#ifndef CRISOL_BACKEND_H
+#define CRISOL_BACKEND_H
+
+#include "crisol/augment.h"
+#include "crisol/net.h"
+#include "crisol/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct json_t;
+
+typedef struct cr_backend cr_backend;
+typedef struct cr_program cr_program;
+
+typedef enum cr_precision {
+    CR_PRECISION_F32,
+    CR_PRECISION_BF16 /* bf16 convolutions and activations; float32 master weights, moments, statistics, logits and loss
+                       */
+} cr_precision;
+
+typedef enum cr_convolution {
+    CR_CONVOLUTION_AUTO,  /* Winograd where the library has it and it pays */
+    CR_CONVOLUTION_DIRECT /* rounds four to five times finer, about half as fast in float32 */
+} cr_convolution;
+
+typedef struct cr_program_params {
+    int64_t micro_batch; /* samples, ≥ 1; part of the arithmetic */
+    bool training;       /* forward + backward with batch statistics; otherwise evaluation with running statistics */
+    cr_precision precision;
+    cr_convolution convolution;
+    int n_threads; /* of this worker, ≥ 1; part of the arithmetic (oneDNN's weight gradients) */
+    bool profile;  /* time each layer (cr_program_profile) */
+} cr_program_params;
+
+typedef struct cr_loss {        /* weighted softmax cross-entropy with label smoothing, torch.nn.CrossEntropyLoss */
+    const float *class_weights; /* [n_classes], or null for ones */
+    double label_smoothing;     /* 0 ≤ e < 1 */
+    double weight_sum;          /* S = Σ class_weights[label] over the *global* batch, > 0 */
+} cr_loss;
+
+typedef struct cr_batch {       /* one micro-batch; all arrays are borrowed for the call */
+    const uint8_t *images;      /* [micro_batch, size, size, 3], RGB; null when the net uses no image */
+    const float *metadata;      /* [micro_batch, n_features], encoded; null when the net uses none */
+    const cr_augment *augments; /* [micro_batch], or null: none */
+    const int32_t *labels;      /* [micro_batch], training only */
+    const int64_t *samples;     /* [micro_batch], sample numbers: the dropout masks' keys, training only */
+    uint64_t seed, epoch; /* of the dropout masks: Philox (seed, CR_RNG_DROPOUT, epoch, sample), layer after layer */
+    uint64_t
+        state_version; /* changes whenever the state's numbers changed: a program may keep what it derived from them */
+    const cr_loss *loss; /* training only */
+} cr_batch;
+
+typedef struct cr_batch_result { /* the caller's arrays, filled by cr_program_train */
+    float *logits;               /* [micro_batch, n_classes] */
+    double *losses;              /* [micro_batch]: numerator of the loss, so that loss = Σ losses / weight_sum */
+} cr_batch_result;
+
+/* What a backend implements. Required slots first. `context` is the backend's own. */
+typedef struct cr_backend_ops {
+    const char *name; /* "cpu", "cuda" */
+    cr_status (*program_create)(cr_backend *backend, const cr_net *net, const cr_program_params *params,
+                                cr_program **program);
+    void (*program_destroy)(cr_program **program);
+    cr_status (*train)(cr_program *program, const float *state, const cr_batch *batch, float *gradient,
+                       cr_batch_result *result);
+    cr_status (*evaluate)(cr_program *program, const float *state, const cr_batch *batch, float *logits);
+    void (*destroy)(cr_backend **backend);
+    /* Optional: null means that the native layout is the canonical one. */
+    void (*state_import)(cr_backend *backend, const cr_net *net, const float *canonical, float *native);
+    void (*state_export)(cr_backend *backend, const cr_net *net, const float *native, float *canonical);
+    /* Optional: a line of facts a layer (which kernel), for the record; null result when absent. */
+    struct json_t *(*program_describe)(const cr_program *program);
+    /* Optional: prints time a layer since creation, forward and backward. */
+    void (*program_profile)(const cr_program *program);
+    const char *(*library)(const cr_backend *backend); /* "oneDNN 2.6.3, AVX512_CORE_AMX" */
+} cr_backend_ops;
+
+struct cr_backend {
+    const cr_backend_ops *ops;
+    void *context;
+};
+
+/* The CPU backend (oneDNN). Errors: CR_INTERNAL where oneDNN fails. */
+CR_NODISCARD cr_status cr_backend_open_cpu(cr_backend **backend);
+void cr_backend_close(cr_backend **backend);
+const char *cr_backend_name(const cr_backend *backend);
+const char *cr_backend_library(const cr_backend *backend);
+
+/* Must be called in the thread that will run the program. The net must outlive it. Errors: CR_BAD_CONFIG when the
+ * machine cannot do what is asked (bf16 without instructions for it), saying what to set instead. */
+CR_NODISCARD cr_status cr_program_create(cr_backend *backend, const cr_net *net, const cr_program_params *params,
+                                         cr_program **program);
+void cr_program_destroy(cr_program **program);
+
+/* Forward, loss and backward of one micro-batch. `state` and `gradient` (fully overwritten): n_params + n_stats floats,
+ * native layout, 64-byte aligned. The gradient is that of Σ losses / weight_sum; its statistics part receives (mean,
+ * unbiased variance). Non-finite numbers are not an error here. Errors: CR_INTERNAL. */
+CR_NODISCARD cr_status cr_program_train(cr_program *program, const float *state, const cr_batch *batch, float *gradient,
+                                        cr_batch_result *result);
+/* Logits [micro_batch, n_classes] with running statistics; no dropout. */
+CR_NODISCARD cr_status cr_program_evaluate(cr_program *program, const float *state, const cr_batch *batch,
+                                           float *logits);
+
+/* Native ↔ canonical (OIHW, row-major) layout of a whole state, gradient or moment array (n_params + n_stats floats;
+ * the two arrays differ). */
+void cr_backend_state_import(cr_backend *backend, const cr_net *net, const float *canonical, float *native);
+void cr_backend_state_export(cr_backend *backend, const cr_net *net, const float *native, float *canonical);
+
+struct json_t *cr_program_describe(const cr_program *program);
+void cr_program_profile(const cr_program *program);
+
+/* The loss of one micro-batch, in double inside, results rounded once: losses[i] as in cr_batch_result, dlogits [n,
+ * n_classes] = gradient of Σ losses / weight_sum. Source: torch.nn.CrossEntropyLoss (weight, label_smoothing, mean):
+ * loss_i = (1-e)·(-w[y]·l[y]) + (e/K)·Σ_c -w[c]·l[c], l = log-softmax. dlogits may be null. Local. */
+void cr_loss_evaluate(const cr_loss *loss, int64_t n, int64_t n_classes, const float *logits, const int32_t *labels,
+                      double *losses, float *dlogits);
+
+/* Dropout mask of one layer for one sample: keep[i] = 1 or 0 for `n` units; the stream is that of (seed,
+ * CR_RNG_DROPOUT, epoch, sample) with the layer's index in the net as the counter's high part, so every backend draws
+ * the same mask. */
+void cr_dropout_mask(uint64_t seed, uint64_t epoch, int64_t sample, int layer, double probability, int64_t n,
+                     uint8_t *keep);
+
+#endif

@@ -1,0 +1,54 @@
+/* The group of ranks. comm_mpi.c is Open MPI, comm_serial.c a group of one that needs no launcher. All collectives move
+ * bytes; none adds floating-point numbers (see reduce.h). */
+#ifndef CRISOL_COMM_H
+#define CRISOL_COMM_H
+
+#include "crisol/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct cr_comm cr_comm;
+
+/* All processes of the job; a group of one when no launcher (mpirun, srun with PMI/PMIx) started this process, in
+ * which case MPI is not even initialised. MPI is asked for MPI_THREAD_MULTIPLE… only one thread calls a group at a
+ * time. Collective. */
+CR_NODISCARD cr_status cr_comm_open_world(cr_comm **comm);
+/* A group of one, without MPI. Local. */
+CR_NODISCARD cr_status cr_comm_open_serial(cr_comm **comm);
+/* Splits: ranks with equal `color` form a group, ordered by their rank in `comm`. color < 0: no group, *part is null.
+ * Collective. */
+CR_NODISCARD cr_status cr_comm_split(cr_comm *comm, int color, cr_comm **part);
+/* Closing the world finalises MPI. Accepts a pointer to null. Collective. */
+void cr_comm_close(cr_comm **comm);
+/* Ends every rank of the job at once with this exit code; for a rank that cannot reach the others in order. Does not
+ * return under MPI; serial: _exit. */
+void cr_comm_abort(cr_comm *comm, int exit_code);
+
+int cr_comm_rank(const cr_comm *comm);
+int cr_comm_size(const cr_comm *comm);
+int cr_comm_local_rank(
+    const cr_comm *comm); /* among the ranks on this host (MPI_Comm_split_type, not the environment) */
+int cr_comm_local_size(const cr_comm *comm);
+const char *cr_comm_library(const cr_comm *comm); /* "Open MPI 4.1.4", "serial" */
+
+/* Collective, blocking. Sizes are bytes, of any size_t value (messages over INT_MAX are cut). */
+CR_NODISCARD cr_status cr_comm_barrier(cr_comm *comm);
+CR_NODISCARD cr_status cr_comm_broadcast(cr_comm *comm, void *data, size_t bytes, int root);
+/* Every rank contributes `bytes` (the same everywhere); `all` receives size × bytes in rank order. */
+CR_NODISCARD cr_status cr_comm_allgather(cr_comm *comm, const void *mine, size_t bytes, void *all);
+/* Rank r contributes counts[r] bytes, which land at all + offsets[r] on every rank. In place: `mine` may be null when
+ * this rank's bytes already lie there. */
+CR_NODISCARD cr_status cr_comm_allgatherv(cr_comm *comm, const void *mine, void *all, const size_t counts[],
+                                          const size_t offsets[]);
+/* Sends send_counts[r] bytes at send + send_offsets[r] to rank r and receives likewise. Arrays of `size`. */
+CR_NODISCARD cr_status cr_comm_alltoallv(cr_comm *comm, const void *send, const size_t send_counts[],
+                                         const size_t send_offsets[], void *receive, const size_t receive_counts[],
+                                         const size_t receive_offsets[]);
+
+/* All ranks learn the worst of their states: if any `mine` is not CR_OK, every rank returns the status of the lowest
+ * failing rank, with that rank's message ("rank 2 (host): …") as its own message. `mine` CR_OK everywhere: CR_OK.
+ * Collective. */
+CR_NODISCARD cr_status cr_comm_agree(cr_comm *comm, cr_status mine);
+
+#endif

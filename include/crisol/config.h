@@ -1,0 +1,115 @@
+/* One typed option table (src/config/options.c) drives defaults, parsing, --set, --help, `crisol config` and the dump;
+ * this struct is what it fills. Only cli, train and sweep see a whole config; everything below takes small parameter
+ * structs. */
+#ifndef CRISOL_CONFIG_H
+#define CRISOL_CONFIG_H
+
+#include "crisol/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+typedef struct cr_strings { /* owned */
+    char **items;
+    int64_t n;
+} cr_strings;
+typedef struct cr_ints {
+    int64_t *items;
+    int64_t n;
+} cr_ints;
+
+typedef struct cr_config {
+    struct {
+        char *pack;          /* folder; relative to the config file's folder when it comes from the file */
+        cr_strings classes;  /* empty: all, in the pack's order */
+        int64_t batch;       /* global batch, samples */
+        int64_t micro_batch; /* samples; divides batch */
+        int64_t limit_train, limit_val, limit_test; /* 0: all; otherwise a fixed subset of so many samples */
+    } data;
+    struct {
+        int backbone;  /* 0 resnet18 */
+        char *weights; /* safetensors with torchvision's names, "" = from scratch */
+        int inputs;    /* cr_inputs: 0 both, 1 image, 2 metadata */
+        struct {
+            cr_strings columns; /* empty: all */
+            cr_ints hidden;
+            double dropout;
+        } metadata;
+        struct {
+            cr_ints hidden;
+            double dropout;
+        } head;
+    } model;
+    struct {
+        double hflip;
+    } augment;
+    struct {
+        int class_weights; /* 0 none, 1 balanced */
+        double label_smoothing;
+    } loss;
+    struct {
+        int name; /* cr_optimizer_kind: 0 adamw, 1 adam, 2 sgd */
+        double lr, weight_decay, beta1, beta2, eps, momentum;
+        bool nesterov;
+    } optimizer;
+    struct {
+        int name; /* cr_schedule_kind: constant, step, multi_step, exponential, cosine, one_cycle, plateau */
+        int64_t step_size;
+        double gamma;
+        cr_ints milestones;
+        int64_t warmup;
+        double warmup_start, min_lr;
+        double factor, threshold;
+        int64_t patience, cooldown;
+        double pct_start;
+    } schedule;
+    struct {
+        int64_t epochs;
+        int precision; /* cr_precision: 0 f32, 1 bf16 */
+        uint64_t seed;
+        char *monitor; /* "val/f1_macro" */
+        int mode;      /* 0 auto (min for …loss, otherwise max), 1 min, 2 max */
+        int64_t patience;
+        double min_delta;
+        int64_t keep_last, keep_best;
+        int64_t checkpoint_epochs; /* a checkpoint every so many epochs, and at the end */
+        int64_t stop_after_steps;  /* 0: off; ends the run as if stopped, for tests */
+        int reduction;             /* cr_reduction: 0 ordered, 1 library */
+        double watchdog;           /* seconds without progress after which a rank ends the job; 0 off */
+    } train;
+    struct {
+        int64_t workers;    /* of a rank; 0: its cores, at most its micro-batches */
+        int64_t threads;    /* of a worker; part of the run's numerical identity */
+        int convolution;    /* cr_convolution: 0 auto, 1 direct */
+        int64_t eval_batch; /* micro-batch of evaluation */
+    } cpu;
+} cr_config;
+
+typedef enum cr_option_scope {
+    CR_SCOPE_TRAIN
+} cr_option_scope;
+
+/* All defaults. The strings and lists are owned by the config. */
+CR_NODISCARD cr_status cr_config_create(cr_config **config);
+void cr_config_destroy(cr_config **config);
+
+/* Reads a YAML file on top. Errors: CR_MISSING, CR_BAD_CONFIG with file:line:column, what is wrong, the nearest key or
+ * the allowed values. Refused: unknown and duplicate keys, wrong types, out of range, aliases, anchors, tags, depth
+ * over 32, files over 64 KiB, several documents. */
+CR_NODISCARD cr_status cr_config_read(cr_config *config, const char *path);
+/* The same from memory; `name` stands for the file in messages. */
+CR_NODISCARD cr_status cr_config_parse(cr_config *config, const char *text, size_t bytes, const char *name);
+/* One override "a.b=value"; the value is YAML. */
+CR_NODISCARD cr_status cr_config_set(cr_config *config, const char *assignment);
+/* Checks that span several options (micro_batch divides batch …). */
+CR_NODISCARD cr_status cr_config_check(const cr_config *config);
+/* The resolved config as YAML, itself valid input with the same meaning; malloc'ed. */
+CR_NODISCARD cr_status cr_config_dump(const cr_config *config, char **text);
+/* Every option: name, type or choices, default, meaning. For --help and `crisol config`. */
+void cr_config_print_options(FILE *out);
+/* The options in which two configs differ and that are not marked as free to change between runs: "optimizer.lr: 0.001
+ * → 0.01" lines, malloc'ed, or null when none. */
+CR_NODISCARD cr_status cr_config_compare(const cr_config *a, const cr_config *b, char **difference);
+
+#endif

@@ -1,0 +1,121 @@
+/* Optimisers, learning-rate schedules and early stopping, each equal to PyTorch's (torch.optim,
+ * torch.optim.lr_scheduler). All state is in plain structs and arrays, so that a checkpoint is a copy of them. */
+#ifndef CRISOL_OPTIM_H
+#define CRISOL_OPTIM_H
+
+#include "crisol/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct json_t;
+
+typedef enum cr_optimizer_kind {
+    CR_OPTIMIZER_ADAMW,
+    CR_OPTIMIZER_ADAM,
+    CR_OPTIMIZER_SGD
+} cr_optimizer_kind;
+
+typedef struct cr_optimizer_params {
+    cr_optimizer_kind kind;
+    double beta1, beta2, eps; /* Adam, AdamW: .9, .999, 1e-8 */
+    double momentum;          /* SGD */
+    bool nesterov;            /* SGD */
+} cr_optimizer_params;
+
+/* A run of elements with common settings (no decay on biases and norms, learning-rate factor of the backbone, frozen:
+ * not in any run). */
+typedef struct cr_optimizer_span {
+    int64_t begin, end;  /* elements of the flat parameter array */
+    double lr_factor;    /* times the schedule's learning rate */
+    double weight_decay; /* AdamW: decoupled; Adam, SGD: added to the gradient */
+} cr_optimizer_span;
+
+enum {
+    CR_OPTIMIZER_MAX_MOMENTS = 2
+};
+int cr_optimizer_n_moments(
+    const cr_optimizer_params *params); /* arrays as long as the parameters: 2, or 1 for SGD with momentum, or 0 */
+const char *cr_optimizer_moment_name(const cr_optimizer_params *params,
+                                     int moment); /* "exp_avg", "exp_avg_sq", "momentum_buffer" */
+
+/* One step on elements [begin, end) of the flat arrays, restricted to the spans (sorted, disjoint). Elementwise in
+ * float32 with PyTorch's operation order, no fused multiply-add, so any cut into [begin, end) gives the same bits.
+ * `step` counts from 1 (bias correction, in double; SGD's momentum buffer starts as the first gradient). Local. */
+void cr_optimizer_step(const cr_optimizer_params *params, const cr_optimizer_span *spans, int n_spans, int64_t begin,
+                       int64_t end, int64_t step, double lr, const float *gradient, float *parameters,
+                       float *const moments[CR_OPTIMIZER_MAX_MOMENTS]);
+/* The same in double, for parity and for tests. */
+void cr_optimizer_step_f64(const cr_optimizer_params *params, const cr_optimizer_span *spans, int n_spans,
+                           int64_t begin, int64_t end, int64_t step, double lr, const double *gradient,
+                           double *parameters, double *const moments[CR_OPTIMIZER_MAX_MOMENTS]);
+
+/* Sum of squares in double: partial sums over fixed chunks of 4,096 elements, then a balanced tree over the chunks, so
+ * the result does not depend on the caller. Not finite when any element is not. */
+double cr_sum_of_squares(const float *values, int64_t n);
+
+typedef enum cr_schedule_kind {
+    CR_SCHEDULE_CONSTANT,
+    CR_SCHEDULE_STEP,        /* StepLR(step_size, gamma) */
+    CR_SCHEDULE_MULTI_STEP,  /* MultiStepLR(milestones, gamma) */
+    CR_SCHEDULE_EXPONENTIAL, /* ExponentialLR(gamma) */
+    CR_SCHEDULE_COSINE,      /* linear warm-up, then cosine to min_lr */
+    CR_SCHEDULE_ONE_CYCLE,   /* OneCycleLR, one value a step */
+    CR_SCHEDULE_PLATEAU      /* ReduceLROnPlateau */
+} cr_schedule_kind;
+
+enum {
+    CR_SCHEDULE_MAX_MILESTONES = 32
+};
+typedef struct cr_schedule_params {
+    cr_schedule_kind kind;
+    double lr;     /* base (one-cycle: its maximum) */
+    int64_t total; /* epochs (one-cycle: steps) of the whole training */
+    int64_t step_size;
+    double gamma;
+    int64_t milestones[CR_SCHEDULE_MAX_MILESTONES];
+    int n_milestones;
+    int64_t warmup;      /* epochs; 0 = none. lr = base · (start + (1 - start)·e / warmup) */
+    double warmup_start; /* factor */
+    double min_lr;
+    double factor, threshold; /* plateau */
+    int64_t patience, cooldown;
+    bool maximize; /* plateau: the monitored metric is better when larger */
+    bool threshold_absolute;
+    double pct_start, div_factor, final_div_factor; /* one-cycle: .3, 25, 1e4 */
+    bool anneal_linear;                             /* one-cycle: linear instead of cosine */
+    bool three_phase;                               /* one-cycle */
+} cr_schedule_params;
+
+typedef struct cr_schedule { /* plain data: a checkpoint stores it through cr_schedule_save */
+    cr_schedule_params params;
+    int64_t position; /* epochs (one-cycle: steps) done */
+    double lr;        /* now */
+    double best;      /* plateau */
+    int64_t bad, cooldown_left;
+} cr_schedule;
+
+/* Errors: CR_BAD_CONFIG naming the setting. */
+CR_NODISCARD cr_status cr_schedule_make(const cr_schedule_params *params, cr_schedule *schedule);
+bool cr_schedule_is_per_step(const cr_schedule *schedule); /* advance after each step, not after each epoch */
+/* Moves to the next epoch (step); `metric` is used by plateau only, NaN counts as no improvement. */
+void cr_schedule_advance(cr_schedule *schedule, double metric);
+struct json_t *cr_schedule_save(const cr_schedule *schedule); /* position, lr, best, bad, cooldown */
+CR_NODISCARD cr_status cr_schedule_restore(cr_schedule *schedule, const struct json_t *saved, const char *where);
+
+typedef struct cr_early_stop {
+    bool maximize;
+    int64_t patience; /* epochs without improvement that end the training; 0 = never */
+    double min_delta; /* better: m < best - min_delta, or m > best + min_delta */
+    double best;      /* ±inf at first */
+    int64_t bad;
+} cr_early_stop;
+
+cr_early_stop cr_early_stop_make(bool maximize, int64_t patience, double min_delta);
+/* Reports an epoch's metric; *improved: it is the new best. True: training stops after this epoch. NaN is no
+ * improvement. */
+bool cr_early_stop_update(cr_early_stop *stop, double metric, bool *improved);
+struct json_t *cr_early_stop_save(const cr_early_stop *stop);
+CR_NODISCARD cr_status cr_early_stop_restore(cr_early_stop *stop, const struct json_t *saved, const char *where);
+
+#endif

@@ -1,0 +1,29 @@
+/* From a recipe (YAML: table, images, columns, label, split) to a pack. */
+#ifndef CRISOL_PACK_BUILD_H
+#define CRISOL_PACK_BUILD_H
+
+#include "crisol/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct cr_pack_build_options {
+    const char *recipe; /* path of the YAML file */
+    const char
+        *root; /* folder that the recipe's relative paths start from; null: the recipe's own folder (key `root`) */
+    const char *output; /* folder to make */
+    bool force;         /* replace an existing pack */
+    int n_workers;      /* 0: all cores */
+} cr_pack_build_options;
+
+typedef struct cr_pack_build_report {
+    int64_t n_rows, n_packed, n_rejected;
+    double seconds;
+    char pack_id[33];
+} cr_pack_build_report;
+
+/* Local. Errors: CR_BAD_CONFIG (recipe, with file:line), CR_BAD_DATA (table; too many rejects), CR_MISSING, CR_IO. On
+ * failure nothing that could be taken for a pack is left. */
+CR_NODISCARD cr_status cr_pack_build(const cr_pack_build_options *options, cr_pack_build_report *report);
+
+#endif

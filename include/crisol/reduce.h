@@ -1,0 +1,65 @@
+/* The gradient's sum in one fixed order: a balanced binary tree over the micro-batch index 0 … W-1, in float32,
+ * whatever ranks and workers computed the leaves. Node (level l, k) covers leaves [k·2^l, min((k+1)·2^l, W)); its value
+ * is left + right, or left alone when the right part is empty.
+ *
+ * Inside a worker: a binary-counter stack over its contiguous leaves. Then worker by worker. Between ranks: all-to-all
+ * of slices, the same tree over the slices, all-gather; the communication only moves bytes. */
+#ifndef CRISOL_REDUCE_H
+#define CRISOL_REDUCE_H
+
+#include "crisol/comm.h"
+#include "crisol/status.h"
+#include "crisol/workers.h"
+
+#include <stdint.h>
+
+/* Contiguous share of `part` of `n_parts` in n things: [*begin, *end). Sizes differ by at most 1, the larger ones
+ * first. */
+void cr_share(int64_t n, int n_parts, int part, int64_t *begin, int64_t *end);
+
+typedef struct cr_tree_node {
+    int level;     /* height above the leaves */
+    int64_t index; /* k */
+    float *data;   /* [n]; owned by the stack's pool */
+} cr_tree_node;
+
+/* A worker's stack over leaves [begin, end) of W. All buffers are made at creation, 64-byte aligned. */
+typedef struct cr_tree_stack cr_tree_stack;
+CR_NODISCARD cr_status cr_tree_stack_create(int64_t n, int64_t n_leaves, int64_t begin, int64_t end,
+                                            cr_tree_stack **stack);
+void cr_tree_stack_destroy(cr_tree_stack **stack);
+void cr_tree_stack_reset(cr_tree_stack *stack);  /* before the first leaf of a step */
+float *cr_tree_stack_leaf(cr_tree_stack *stack); /* where the next leaf's gradient is to be written, [n] */
+void cr_tree_stack_push(cr_tree_stack *stack);   /* that leaf is written: merge what can be merged */
+int cr_tree_stack_nodes(const cr_tree_stack *stack,
+                        const cr_tree_node **nodes); /* left to right, after the last leaf */
+
+/* The step's exchange for one rank: owns the buffers between workers' stacks and ranks. */
+typedef enum cr_reduction {
+    CR_REDUCTION_ORDERED,
+    CR_REDUCTION_LIBRARY
+} cr_reduction;
+typedef struct cr_reducer cr_reducer;
+typedef struct cr_reducer_params {
+    int64_t n;        /* floats of a gradient */
+    int64_t n_leaves; /* W */
+    int n_workers;    /* of this rank, may differ between ranks; the rank's leaves are shared among them by cr_share */
+    cr_reduction
+        reduction; /* LIBRARY: MPI_Allreduce of the ranks' sums; the result then depends on the number of ranks */
+} cr_reducer_params;
+/* Collective. Leaves are shared among ranks by cr_share(W, size, rank); 1 ≤ size ≤ W, otherwise CR_BAD_CONFIG. */
+CR_NODISCARD cr_status cr_reducer_create(cr_comm *comm, const cr_reducer_params *params, cr_reducer **reducer);
+void cr_reducer_destroy(cr_reducer **reducer);
+cr_tree_stack *cr_reducer_stack(cr_reducer *reducer, int worker); /* null for a worker without leaves */
+void cr_reducer_leaves(const cr_reducer *reducer, int worker, int64_t *begin,
+                       int64_t *end); /* global micro-batch indices of a worker */
+
+/* After every worker of every rank pushed its leaves: *sum [n] is the tree's root, the same bits on every rank, valid
+ * until the next step. The additions run on `workers`, cut into slices (elementwise, so the cut changes no bit).
+ * Collective, blocking. */
+CR_NODISCARD cr_status cr_reducer_sum(cr_reducer *reducer, cr_workers *workers, const float **sum);
+
+/* Bytes that this rank sent in the latest cr_reducer_sum, and seconds it took. */
+void cr_reducer_cost(const cr_reducer *reducer, int64_t *sent_bytes, double *seconds);
+
+#endif

@@ -1,0 +1,107 @@
+/* The run directory: the product of a training, and everything that resuming needs.
+ *
+ *   config.yaml     as resolved, itself a valid config
+ *   record.json     versions, hardware, hashes, seeds, the command
+ *   journal.jsonl   append-only, one event a line
+ *   metrics.csv     one row an epoch
+ *   checkpoints/    step-N.safetensors and step-N.json; the JSON is the commit point
+ *   eval-SPLIT/     written by crisol eval
+ * Only rank 0 writes. */
+#ifndef CRISOL_RUN_H
+#define CRISOL_RUN_H
+
+#include "crisol/hash.h"
+#include "crisol/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct json_t;
+
+/* --- safetensors (format of the safetensors project, 0.x): little-endian, row-major ------------------------------- */
+typedef enum cr_dtype {
+    CR_DTYPE_F32,
+    CR_DTYPE_F64,
+    CR_DTYPE_I32,
+    CR_DTYPE_I64,
+    CR_DTYPE_U8,
+    CR_DTYPE_BF16,
+    CR_DTYPE_F16
+} cr_dtype;
+size_t cr_dtype_bytes(cr_dtype dtype);
+
+enum {
+    CR_TENSOR_NAME_MAX = 128,
+    CR_TENSOR_RANK_MAX = 8
+};
+typedef struct cr_tensor_view {
+    char name[CR_TENSOR_NAME_MAX];
+    cr_dtype dtype;
+    int rank;
+    int64_t shape[CR_TENSOR_RANK_MAX];
+    const void *data; /* borrowed */
+    size_t bytes;
+} cr_tensor_view;
+
+/* Writes atomically, tensors in the given order, data 64-byte aligned (header padded with spaces); `hash` receives
+ * XXH3-128 of the whole file. */
+CR_NODISCARD cr_status cr_safetensors_write(const char *path, const cr_tensor_view *tensors, int64_t n,
+                                            char hash[CR_HASH_TEXT]);
+typedef struct cr_safetensors cr_safetensors;
+/* Maps the file read-only. Refuses: header over 16 MiB or the file, overlap, holes, overflow, duplicate names, unknown
+ * types: CR_BAD_DATA naming file and tensor. */
+CR_NODISCARD cr_status cr_safetensors_open(const char *path, cr_safetensors **file);
+void cr_safetensors_close(cr_safetensors **file);
+int64_t cr_safetensors_count(const cr_safetensors *file);
+const cr_tensor_view *cr_safetensors_at(const cr_safetensors *file, int64_t i);
+const cr_tensor_view *cr_safetensors_find(const cr_safetensors *file, const char *name); /* null when absent */
+
+/* --- run directory --------------------------------------------------------------------------------------------------
+ */
+typedef struct cr_run cr_run;
+/* Makes the folder (0777 by umask) or opens it; a symbolic link is refused. Errors: CR_PERMISSION, CR_IO. Local. */
+CR_NODISCARD cr_status cr_run_open(const char *folder, cr_run **run);
+void cr_run_close(cr_run **run);
+const char *cr_run_folder(const cr_run *run);
+
+/* Appends one event as a line {"time": …, "event": NAME, …fields}; one write(2), so that lines never mix. `fields` (an
+ * object or null) is stolen. */
+CR_NODISCARD cr_status cr_run_journal(cr_run *run, const char *event, struct json_t *fields);
+/* Appends to metrics.csv; on a new file writes the header from the keys of `row` (numbers only) first. `row` is stolen.
+ */
+CR_NODISCARD cr_status cr_run_metrics_row(cr_run *run, struct json_t *row);
+/* Cuts journal and metrics.csv back to these sizes (as of a checkpoint), for resuming without lost or doubled lines. */
+CR_NODISCARD cr_status cr_run_truncate(cr_run *run, int64_t journal_bytes, int64_t metrics_bytes);
+CR_NODISCARD cr_status cr_run_sizes(cr_run *run, int64_t *journal_bytes, int64_t *metrics_bytes);
+/* record.json from facts; `record` is stolen. Adds what every record has: program version and revision, library
+ * versions given by the caller, host, CPU model, cores, kernel, compiler and flags, SLURM_* of an allow-list, start
+ * time. */
+CR_NODISCARD cr_status cr_run_save_record(cr_run *run, struct json_t *record);
+
+/* --- checkpoints
+ * ------------------------------------------------------------------------------------------------------ */
+typedef struct cr_checkpoint_info {
+    int64_t step, epoch;
+    double metric;           /* the monitored one, NaN when not evaluated */
+    char path[4096];         /* of the JSON */
+    char hash[CR_HASH_TEXT]; /* of the .safetensors file */
+} cr_checkpoint_info;
+
+/* Writes step-N.safetensors, then step-N.json = `state` (stolen) + {"format", "step", "tensors": {file, bytes, hash}};
+ * then prunes: keeps the newest `keep_last` and the `keep_best` best by state.metric (maximize or not), never deleting
+ * what it has not replaced by a good one. */
+typedef struct cr_checkpoint_policy {
+    int64_t keep_last, keep_best;
+    bool maximize;
+} cr_checkpoint_policy;
+CR_NODISCARD cr_status cr_checkpoint_write(cr_run *run, int64_t step, const cr_tensor_view *tensors, int64_t n,
+                                           struct json_t *state, const cr_checkpoint_policy *policy);
+/* Lists checkpoints whose JSON is complete, by ascending step. malloc'ed; the caller frees. */
+CR_NODISCARD cr_status cr_checkpoint_list(const char *run_folder, cr_checkpoint_info **list, int64_t *n);
+/* Opens one: checks the JSON, size and hash of its tensors. `which`: "best" (by metric), "last", or the path of a
+ * step-N.json. A damaged `last` falls back to the one before, with a warning. Errors: CR_MISSING when there is none,
+ * CR_BAD_DATA. */
+CR_NODISCARD cr_status cr_checkpoint_open(const char *run_folder, const char *which, bool maximize,
+                                          struct json_t **state, cr_safetensors **tensors);
+
+#endif
