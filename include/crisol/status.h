@@ -30,7 +30,7 @@ typedef enum cr_status {
 } cr_status;
 
 #define CR_NODISCARD __attribute__((warn_unused_result))
-#define CR_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define CR_PRINTF(text, first) __attribute__((format(printf, text, first)))
 
 enum {
     CR_ERROR_MAX = 1024
