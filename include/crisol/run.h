@@ -26,9 +26,15 @@ typedef enum cr_dtype {
     CR_DTYPE_I64,
     CR_DTYPE_U8,
     CR_DTYPE_BF16,
-    CR_DTYPE_F16
+    CR_DTYPE_F16,
+    CR_DTYPE_BOOL, /* this and below: in files of others */
+    CR_DTYPE_I8,
+    CR_DTYPE_I16,
+    CR_DTYPE_U16,
+    CR_DTYPE_U32,
+    CR_DTYPE_U64
 } cr_dtype;
-size_t cr_dtype_bytes(cr_dtype dtype);
+size_t cr_dtype_bytes(cr_dtype dtype); /* of one element */
 
 enum {
     CR_TENSOR_NAME_MAX = 128,
