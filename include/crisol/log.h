@@ -1,5 +1,5 @@
-/* Messages for people, on standard error. Only the rank that cr_log_set_rank() made the speaker prints information;
- * warnings and errors of any rank are printed with its number. */
+/* Messages for people, on standard error. Only rank 0 prints information; warnings and errors of the other ranks are
+ * printed with "rank R: " in front. Any thread may call. */
 #ifndef CRISOL_LOG_H
 #define CRISOL_LOG_H
 
