@@ -87,21 +87,32 @@ struct cr_backend {
     void *context;
 };
 
+/* The head of every program. A backend allocates it (alone, with its own part in `context`, or as the first member of
+ * its own struct) and frees it; cr_program_create fills `backend`, `net` and `params` after the backend's creation. */
+struct cr_program {
+    cr_backend *backend;
+    const cr_net *net;
+    cr_program_params params;
+    void *context;
+};
+
 /* The CPU backend (oneDNN). Errors: CR_INTERNAL where oneDNN fails. */
 CR_NODISCARD cr_status cr_backend_open_cpu(cr_backend **backend);
 void cr_backend_close(cr_backend **backend);
 const char *cr_backend_name(const cr_backend *backend);
 const char *cr_backend_library(const cr_backend *backend);
 
-/* Must be called in the thread that will run the program. The net must outlive it. Errors: CR_BAD_CONFIG when the
- * machine cannot do what is asked (bf16 without instructions for it), saying what to set instead. */
+/* Must be called in the thread that will run the program. Net and backend must outlive it. Errors: CR_BAD_CONFIG when
+ * the machine cannot do what is asked (bf16 without instructions for it), or when a batch norm would see one value a
+ * channel in training (micro_batch · height · width = 1), saying what to set instead. */
 CR_NODISCARD cr_status cr_program_create(cr_backend *backend, const cr_net *net, const cr_program_params *params,
                                          cr_program **program);
 void cr_program_destroy(cr_program **program);
 
 /* Forward, loss and backward of one micro-batch. `state` and `gradient` (fully overwritten): n_params + n_stats floats,
  * native layout, 64-byte aligned. The gradient is that of Σ losses / weight_sum; its statistics part receives (mean,
- * unbiased variance). Non-finite numbers are not an error here. Errors: CR_INTERNAL. */
+ * unbiased variance). Non-finite numbers are not an error here. Errors: CR_BAD_DATA when weight_sum is not above 0
+ * (every target has class weight 0) or a label is not a class; CR_INTERNAL. */
 CR_NODISCARD cr_status cr_program_train(cr_program *program, const float *state, const cr_batch *batch, float *gradient,
                                         cr_batch_result *result);
 /* Logits [micro_batch, n_classes] with running statistics; no dropout. */

@@ -1,0 +1,151 @@
+/* The dispatcher: checks what every backend may rely on, applies the defaults of absent optional slots, and is the only
+ * caller of the table. */
+#include "crisol/backend.h"
+
+#include <math.h>
+#include <string.h>
+
+void cr_backend_close(cr_backend **backend)
+{
+    if (backend && *backend)
+        (*backend)->ops->destroy(backend);
+}
+
+const char *cr_backend_name(const cr_backend *backend)
+{
+    return backend->ops->name;
+}
+
+const char *cr_backend_library(const cr_backend *backend)
+{
+    return backend->ops->library ? backend->ops->library(backend) : "";
+}
+
+/* torch.nn.BatchNorm2d refuses one value a channel too: its variance is 0 and its unbiased variance undefined. */
+static cr_status check_batch_norms(const cr_net *net, int64_t micro_batch)
+{
+    for (int l = 0; l < net->n_layers; l++) {
+        const cr_layer *layer = &net->layers[l];
+        cr_shape shape = net->values[layer->dst];
+        if (layer->bn_weight >= 0 && micro_batch * shape.height * shape.width < 2)
+            return cr_fail(CR_BAD_CONFIG,
+                           "batch norm after %s would see one value a channel in training: set data.micro_batch to 2 "
+                           "or more, or take larger images",
+                           layer->name);
+    }
+    return CR_OK;
+}
+
+cr_status cr_program_create(cr_backend *backend, const cr_net *net, const cr_program_params *params,
+                            cr_program **program)
+{
+    cr_status status = CR_OK;
+    cr_program *created = NULL;
+    if (net->logits < 0)
+        return cr_fail(CR_INTERNAL, "a program of a net that is not finished");
+    if (params->micro_batch < 1 || params->micro_batch > 65536)
+        return cr_fail(CR_BAD_CONFIG, "data.micro_batch: %lld, allowed are 1 … 65536", (long long)params->micro_batch);
+    if (params->n_threads < 1 || params->n_threads > 4096)
+        return cr_fail(CR_BAD_CONFIG, "%d threads a worker, allowed are 1 … 4096", params->n_threads);
+    if (params->training)
+        CR_TRY(check_batch_norms(net, params->micro_batch));
+    CR_TRY(backend->ops->program_create(backend, net, params, &created));
+    created->backend = backend;
+    created->net = net;
+    created->params = *params;
+    *program = created;
+done:
+    return status;
+}
+
+void cr_program_destroy(cr_program **program)
+{
+    if (program && *program)
+        (*program)->backend->ops->program_destroy(program);
+}
+
+/* What is needed to read a batch at all; `state` may be used with aligned 64-byte loads. */
+static cr_status check_inputs(const cr_program *program, const float *state, const cr_batch *batch)
+{
+    if ((uintptr_t)state % 64 != 0)
+        return cr_fail(CR_INTERNAL, "a state that is not aligned to 64 bytes");
+    if (program->net->uses_image && !batch->images)
+        return cr_fail(CR_INTERNAL, "a batch without images for a net that reads them");
+    if (program->net->uses_metadata && !batch->metadata)
+        return cr_fail(CR_INTERNAL, "a batch without metadata for a net that reads it");
+    return CR_OK;
+}
+
+static cr_status check_targets(const cr_program *program, const cr_batch *batch)
+{
+    if (!batch->labels || !batch->samples || !batch->loss)
+        return cr_fail(CR_INTERNAL, "a training batch without labels, sample numbers or loss");
+    if (!(batch->loss->weight_sum > 0 && isfinite(batch->loss->weight_sum)))
+        return cr_fail(CR_BAD_DATA,
+                       "the class weights of this batch's targets sum to %g: give every class that occurs a positive "
+                       "weight (loss.class_weights)",
+                       batch->loss->weight_sum);
+    for (int64_t i = 0; i < program->params.micro_batch; i++)
+        if (batch->labels[i] < 0 || batch->labels[i] >= program->net->n_classes)
+            return cr_fail(CR_BAD_DATA, "sample %lld has label %d of %lld classes", (long long)batch->samples[i],
+                           (int)batch->labels[i], (long long)program->net->n_classes);
+    return CR_OK;
+}
+
+cr_status cr_program_train(cr_program *program, const float *state, const cr_batch *batch, float *gradient,
+                           cr_batch_result *result)
+{
+    cr_status status = CR_OK;
+    if (!program->params.training)
+        return cr_fail(CR_INTERNAL, "training asked of a program compiled for evaluation");
+    if ((uintptr_t)gradient % 64 != 0)
+        return cr_fail(CR_INTERNAL, "a gradient that is not aligned to 64 bytes");
+    CR_TRY(check_inputs(program, state, batch));
+    CR_TRY(check_targets(program, batch));
+    CR_TRY(program->backend->ops->train(program, state, batch, gradient, result));
+done:
+    return status;
+}
+
+cr_status cr_program_evaluate(cr_program *program, const float *state, const cr_batch *batch, float *logits)
+{
+    cr_status status = CR_OK;
+    if (program->params.training)
+        return cr_fail(CR_INTERNAL, "evaluation asked of a program compiled for training");
+    CR_TRY(check_inputs(program, state, batch));
+    CR_TRY(program->backend->ops->evaluate(program, state, batch, logits));
+done:
+    return status;
+}
+
+static void copy_state(const cr_net *net, const float *from, float *to)
+{
+    memcpy(to, from, (size_t)(net->n_params + net->n_stats) * sizeof *to);
+}
+
+void cr_backend_state_import(cr_backend *backend, const cr_net *net, const float *canonical, float *native)
+{
+    if (backend->ops->state_import)
+        backend->ops->state_import(backend, net, canonical, native);
+    else
+        copy_state(net, canonical, native);
+}
+
+void cr_backend_state_export(cr_backend *backend, const cr_net *net, const float *native, float *canonical)
+{
+    if (backend->ops->state_export)
+        backend->ops->state_export(backend, net, native, canonical);
+    else
+        copy_state(net, native, canonical);
+}
+
+struct json_t *cr_program_describe(const cr_program *program)
+{
+    return program->backend->ops->program_describe ? program->backend->ops->program_describe(program) : NULL;
+}
+
+void cr_program_profile(const cr_program *program)
+{
+    if (program->backend->ops->program_profile)
+        program->backend->ops->program_profile(program);
+}
