@@ -56,7 +56,7 @@ const cr_yaml_node *cr_yaml_root(const cr_yaml *yaml);
 /* "file:line:column: message" with CR_BAD_CONFIG, at a node's value or at its key. */
 cr_status cr_yaml_fail(const cr_yaml *yaml, const cr_yaml_node *node, const char *format, ...) CR_PRINTF(3, 4);
 cr_status cr_yaml_fail_key(const cr_yaml *yaml, const cr_yaml_node *node, const char *format, ...) CR_PRINTF(3, 4);
-/* Where a node stands, as "split.shares[1]" ("the document" for the root); cut to `bytes`. */
+/* Where a node stands, as "split.shares[1]" ("the value" for the root); cut to `bytes`. */
 void cr_yaml_path(const cr_yaml_node *node, char *path, size_t bytes);
 
 /* The value of a key, null when absent or when `map` is no map. */
