@@ -18,7 +18,7 @@
 
 struct json_t;
 
-/* --- safetensors (format of the safetensors project, 0.x): little-endian, row-major ------------------------------- */
+/* --- safetensors (format of the safetensors project, 0.x): little-endian, row-major --- */
 typedef enum cr_dtype {
     CR_DTYPE_F32,
     CR_DTYPE_F64,
@@ -62,8 +62,7 @@ int64_t cr_safetensors_count(const cr_safetensors *file);
 const cr_tensor_view *cr_safetensors_at(const cr_safetensors *file, int64_t i);
 const cr_tensor_view *cr_safetensors_find(const cr_safetensors *file, const char *name); /* null when absent */
 
-/* --- run directory --------------------------------------------------------------------------------------------------
- */
+/* --- run directory --- */
 typedef struct cr_run cr_run;
 /* Makes the folder (0777 by umask) or opens it; a symbolic link is refused. Errors: CR_PERMISSION, CR_IO. Local. */
 CR_NODISCARD cr_status cr_run_open(const char *folder, cr_run **run);
@@ -73,40 +72,46 @@ const char *cr_run_folder(const cr_run *run);
 /* Appends one event as a line {"time": …, "event": NAME, …fields}; one write(2), so that lines never mix. `fields` (an
  * object or null) is stolen. */
 CR_NODISCARD cr_status cr_run_journal(cr_run *run, const char *event, struct json_t *fields);
-/* Appends to metrics.csv; on a new file writes the header from the keys of `row` (numbers only) first. `row` is stolen.
- */
+/* Appends to metrics.csv; on a new file writes the header from the keys of `row` first, on an existing one follows its
+ * header (a key that it lacks is CR_BAD_DATA, a column without a key stays empty). Values are numbers, or what
+ * cr_json_real() makes. `row` is stolen. */
 CR_NODISCARD cr_status cr_run_metrics_row(cr_run *run, struct json_t *row);
-/* Cuts journal and metrics.csv back to these sizes (as of a checkpoint), for resuming without lost or doubled lines. */
+/* Cuts journal and metrics.csv back to these sizes (as of a checkpoint), for resuming without lost or doubled lines; a
+ * shorter file stays as it is, with a warning. */
 CR_NODISCARD cr_status cr_run_truncate(cr_run *run, int64_t journal_bytes, int64_t metrics_bytes);
+/* The sizes now, made durable first (fdatasync); 0 for a file that does not exist yet. */
 CR_NODISCARD cr_status cr_run_sizes(cr_run *run, int64_t *journal_bytes, int64_t *metrics_bytes);
 /* record.json from facts; `record` is stolen. Adds what every record has: program version and revision, library
  * versions given by the caller, host, CPU model, cores, kernel, compiler and flags, SLURM_* of an allow-list, start
- * time. */
+ * time. A key of `record` wins over one added here ("started", "program", "host", "environment"). */
 CR_NODISCARD cr_status cr_run_save_record(cr_run *run, struct json_t *record);
 
-/* --- checkpoints
- * ------------------------------------------------------------------------------------------------------ */
+/* --- checkpoints --- */
 typedef struct cr_checkpoint_info {
     int64_t step, epoch;
-    double metric;           /* the monitored one, NaN when not evaluated */
+    double metric;           /* the monitored one: the state's "metric" (cr_json_real); NaN when absent */
     char path[4096];         /* of the JSON */
     char hash[CR_HASH_TEXT]; /* of the .safetensors file */
 } cr_checkpoint_info;
 
 /* Writes step-N.safetensors, then step-N.json = `state` (stolen) + {"format", "step", "tensors": {file, bytes, hash}};
- * then prunes: keeps the newest `keep_last` and the `keep_best` best by state.metric (maximize or not), never deleting
- * what it has not replaced by a good one. */
+ * then, once both have been read back, prunes: keeps the newest `keep_last` and the `keep_best` best by state.metric
+ * (maximize or not; of equals the earlier), and always the one just written. `state` may have "epoch" (integer) and
+ * "metric" (cr_json_real); its keys "checksum", "format", "step" and "tensors" are overwritten. A step may be written
+ * again: the earlier one is valid until the later one is. Errors: CR_NON_FINITE naming the tensor, before anything is
+ * written; CR_IO, CR_PERMISSION: the older checkpoints stand untouched. */
 typedef struct cr_checkpoint_policy {
     int64_t keep_last, keep_best;
     bool maximize;
 } cr_checkpoint_policy;
 CR_NODISCARD cr_status cr_checkpoint_write(cr_run *run, int64_t step, const cr_tensor_view *tensors, int64_t n,
                                            struct json_t *state, const cr_checkpoint_policy *policy);
-/* Lists checkpoints whose JSON is complete, by ascending step. malloc'ed; the caller frees. */
+/* Lists checkpoints whose JSON is whole and whose tensors have the right size, by ascending step; a damaged one is
+ * passed over with a warning. malloc'ed; the caller frees. */
 CR_NODISCARD cr_status cr_checkpoint_list(const char *run_folder, cr_checkpoint_info **list, int64_t *n);
 /* Opens one: checks the JSON, size and hash of its tensors. `which`: "best" (by metric), "last", or the path of a
- * step-N.json. A damaged `last` falls back to the one before, with a warning. Errors: CR_MISSING when there is none,
- * CR_BAD_DATA. */
+ * step-N.json. A damaged `last` falls back to the one before, with a warning; a damaged `best` is an error. `state`
+ * (new reference) is what cr_checkpoint_write got, with "step". Errors: CR_MISSING when there is none, CR_BAD_DATA. */
 CR_NODISCARD cr_status cr_checkpoint_open(const char *run_folder, const char *which, bool maximize,
                                           struct json_t **state, cr_safetensors **tensors);
 
