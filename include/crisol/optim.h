@@ -75,7 +75,8 @@ typedef struct cr_schedule_params {
     double gamma;
     int64_t milestones[CR_SCHEDULE_MAX_MILESTONES];
     int n_milestones;
-    int64_t warmup;      /* epochs; 0 = none. lr = base · (start + (1 - start)·e / warmup) */
+    int64_t warmup; /* epochs before the schedule's epoch 0 (any kind but one-cycle; a plateau does not look at their
+                       metrics); 0 = none. lr = base · (start + (1 - start)·e / warmup) */
     double warmup_start; /* factor */
     double min_lr;
     double factor, threshold; /* plateau */
