@@ -2,6 +2,9 @@
 #ifndef CRISOL_CLI_H
 #define CRISOL_CLI_H
 
+#include "crisol/comm.h"
+#include "crisol/status.h"
+
 int cli_pack(int argc, char **argv);
 int cli_inspect(int argc, char **argv);
 int cli_verify(int argc, char **argv);
@@ -9,5 +12,12 @@ int cli_synth(int argc, char **argv);
 int cli_config(int argc, char **argv);
 int cli_train(int argc, char **argv);
 int cli_eval(int argc, char **argv);
+
+/* Prints a failure's one line (on rank 0, where `comm` is not null: errors are agreed) and returns the exit code. */
+int cli_report(const cr_comm *comm, cr_status status);
+/* Says what is wrong with the arguments and where help is; returns CR_USAGE. */
+int cli_usage_error(const char *command, const char *format, ...) CR_PRINTF(2, 3);
+/* Versions of Crisol and of every library that it runs on. */
+void cli_print_version(void);
 
 #endif

@@ -1,0 +1,25 @@
+#include "cli.h"
+#include "crisol/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+int cli_report(const cr_comm *comm, cr_status status)
+{
+    if (status == CR_STOPPED)
+        cr_log_info("%s", cr_error_message());
+    else if (status != CR_OK && (!comm || cr_comm_rank(comm) == 0))
+        cr_log_error("%s (exit code %d: %s)", cr_error_message(), (int)status, cr_status_text(status));
+    return (int)status;
+}
+
+int cli_usage_error(const char *command, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fprintf(stderr, "crisol %s: ", command);
+    vfprintf(stderr, format, arguments);
+    fprintf(stderr, "; 'crisol %s --help' tells more\n", command);
+    va_end(arguments);
+    return CR_USAGE;
+}

@@ -1,0 +1,197 @@
+#include "session.h"
+
+#include "crisol/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static cr_status find_class(const cr_pack *pack, const char *name, int64_t *label)
+{
+    int64_t n = cr_pack_n_classes(pack);
+    for (*label = 0; *label < n; (*label)++)
+        if (!strcmp(cr_pack_class_name(pack, *label), name))
+            return CR_OK;
+    char known[512] = "";
+    for (int64_t i = 0; i < n; i++) {
+        size_t used = strlen(known);
+        snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", cr_pack_class_name(pack, i));
+    }
+    return cr_fail(CR_BAD_CONFIG, "data.classes: the pack %s has no class '%s'; it has %s", cr_pack_folder(pack), name,
+                   known);
+}
+
+static cr_status choose_classes(cr_session *session)
+{
+    const cr_strings *wanted = &session->config->data.classes;
+    int64_t n_all = cr_pack_n_classes(session->pack);
+    session->n_classes = wanted->n ? wanted->n : n_all;
+    session->class_of = malloc((size_t)n_all * sizeof *session->class_of);
+    session->class_names = calloc((size_t)session->n_classes, sizeof *session->class_names);
+    if (!session->class_of || !session->class_names)
+        return cr_fail_memory("class names", (size_t)n_all * sizeof *session->class_of);
+    for (int64_t i = 0; i < n_all; i++)
+        session->class_of[i] = wanted->n ? -1 : (int32_t)i;
+    for (int64_t k = 0; k < session->n_classes; k++) {
+        int64_t label = k;
+        if (wanted->n) {
+            cr_status status = find_class(session->pack, wanted->items[k], &label);
+            if (status != CR_OK)
+                return status;
+            if (session->class_of[label] >= 0)
+                return cr_fail(CR_BAD_CONFIG, "data.classes: '%s' is named twice", wanted->items[k]);
+            session->class_of[label] = (int32_t)k;
+        }
+        session->class_names[k] = cr_pack_class_name(session->pack, label);
+    }
+    if (session->n_classes < 2)
+        return cr_fail(CR_BAD_CONFIG, "data.classes: a classifier needs at least two classes");
+    return CR_OK;
+}
+
+static cr_status choose_samples(cr_session *session)
+{
+    const int64_t limits[CR_N_SPLITS] = {session->config->data.limit_train, session->config->data.limit_val,
+                                         session->config->data.limit_test};
+    for (int split = 0; split < CR_N_SPLITS; split++) {
+        cr_status status = cr_subset_create(session->pack, (cr_split)split, session->class_of, limits[split],
+                                            &session->subsets[split]);
+        if (status != CR_OK)
+            return status;
+    }
+    return CR_OK;
+}
+
+/* sklearn.utils.class_weight.compute_class_weight("balanced"): n / (classes · count), over the training samples. */
+static cr_status balance_classes(cr_session *session)
+{
+    if (session->config->loss.class_weights == 0)
+        return CR_OK;
+    const cr_subset *train = &session->subsets[CR_SPLIT_TRAIN];
+    int64_t *counts = calloc((size_t)session->n_classes, sizeof *counts);
+    session->class_weights = calloc((size_t)session->n_classes, sizeof *session->class_weights);
+    if (!counts || !session->class_weights) {
+        free(counts);
+        return cr_fail_memory("class weights", (size_t)session->n_classes * sizeof *counts);
+    }
+    for (int64_t i = 0; i < train->n_samples; i++)
+        counts[train->labels[i]]++;
+    cr_status status = CR_OK;
+    for (int64_t k = 0; k < session->n_classes && status == CR_OK; k++) {
+        if (counts[k] == 0)
+            status =
+                cr_fail(CR_BAD_CONFIG,
+                        "loss.class_weights: balanced, but the training split has no sample of class '%s'; leave the "
+                        "class out of data.classes or set loss.class_weights: none",
+                        session->class_names[k]);
+        else
+            session->class_weights[k] =
+                (float)((double)train->n_samples / ((double)session->n_classes * (double)counts[k]));
+    }
+    free(counts);
+    return status;
+}
+
+static cr_status build_net(cr_session *session)
+{
+    const cr_config *config = session->config;
+    cr_status status = CR_OK;
+    cr_fusion_params params = {
+        .backbone = "resnet18",
+        .inputs = (cr_inputs)config->model.inputs,
+        .image_size = CR_PACK_IMAGE_SIZE,
+        .n_classes = session->n_classes,
+        .n_metadata_hidden = (int)config->model.metadata.hidden.n,
+        .metadata_dropout = config->model.metadata.dropout,
+        .n_head_hidden = (int)config->model.head.hidden.n,
+        .head_dropout = config->model.head.dropout,
+    };
+    for (int64_t i = 0; i < config->model.metadata.hidden.n && i < CR_NET_MAX_HIDDEN; i++)
+        params.metadata_hidden[i] = config->model.metadata.hidden.items[i];
+    for (int64_t i = 0; i < config->model.head.hidden.n && i < CR_NET_MAX_HIDDEN; i++)
+        params.head_hidden[i] = config->model.head.hidden.items[i];
+    if (params.inputs != CR_INPUTS_IMAGE) {
+        CR_TRY(cr_encoder_create(session->pack, (const char *const *)config->model.metadata.columns.items,
+                                 (int)config->model.metadata.columns.n, &session->encoder));
+        params.n_features = cr_encoder_width(session->encoder);
+    }
+    CR_TRY(cr_net_create_fusion(&params, &session->net));
+    CR_TRY(cr_backend_open_cpu(&session->backend));
+done:
+    return status;
+}
+
+static cr_status open_local(cr_session *session)
+{
+    cr_status status = CR_OK;
+    CR_TRY(cr_config_check(session->config));
+    CR_TRY(cr_pack_open(session->config->data.pack, &session->pack));
+    CR_TRY(choose_classes(session));
+    CR_TRY(choose_samples(session));
+    CR_TRY(balance_classes(session));
+    CR_TRY(build_net(session));
+done:
+    return status;
+}
+
+/* Every rank must see the same pack: a stale copy on one node would silently change the result. */
+static cr_status agree_on_pack(cr_session *session)
+{
+    char id[64] = "";
+    snprintf(id, sizeof id, "%s", cr_pack_id(session->pack));
+    cr_status status = cr_comm_broadcast(session->comm, id, sizeof id, 0);
+    if (status == CR_OK && strcmp(id, cr_pack_id(session->pack)))
+        status = cr_fail(CR_BAD_DATA, "data.pack: %s is pack %s here, but %s on rank 0", cr_pack_folder(session->pack),
+                         cr_pack_id(session->pack), id);
+    return cr_comm_agree(session->comm, status);
+}
+
+cr_status cr_session_open(cr_comm *comm, const cr_config *config, cr_session *session)
+{
+    memset(session, 0, sizeof *session);
+    session->comm = comm;
+    session->config = config;
+    cr_status status = cr_comm_agree(comm, open_local(session));
+    if (status == CR_OK)
+        status = agree_on_pack(session);
+    if (status == CR_OK && cr_pack_leak_warning(session->pack))
+        cr_log_info("warning: %s", cr_pack_leak_warning(session->pack));
+    if (status != CR_OK)
+        cr_session_close(session);
+    return status;
+}
+
+void cr_session_close(cr_session *session)
+{
+    cr_net_destroy(&session->net);
+    cr_backend_close(&session->backend);
+    cr_encoder_destroy(&session->encoder);
+    for (int split = 0; split < CR_N_SPLITS; split++)
+        cr_subset_destroy(&session->subsets[split]);
+    free(session->class_of);
+    free(session->class_names);
+    free(session->class_weights);
+    cr_pack_close(&session->pack);
+    memset(session, 0, sizeof *session);
+}
+
+int64_t cr_session_state_count(const cr_session *session)
+{
+    return session->net->n_params + session->net->n_stats;
+}
+
+double cr_session_weight_sum(const cr_session *session, const int32_t *labels, int64_t n)
+{
+    if (!session->class_weights)
+        return (double)n;
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += (double)session->class_weights[labels[i]];
+    return sum;
+}
+
+bool cr_monitor_is_maximized(const cr_config *config)
+{
+    const char *slash = strrchr(config->train.monitor, '/');
+    bool is_loss = slash && !strcmp(slash + 1, "loss");
+    return config->train.mode == 2 || (config->train.mode == 0 && !is_loss);
+}

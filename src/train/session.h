@@ -1,0 +1,38 @@
+/* Everything that a config names, opened: pack, classes, samples, metadata encoder, network, backend. Training and
+ * evaluation start from it. */
+#ifndef CRISOL_SESSION_H
+#define CRISOL_SESSION_H
+
+#include "crisol/backend.h"
+#include "crisol/comm.h"
+#include "crisol/config.h"
+#include "crisol/data.h"
+#include "crisol/net.h"
+#include "crisol/pack.h"
+
+typedef struct cr_session {
+    const cr_config *config; /* borrowed */
+    cr_comm *comm;           /* borrowed */
+    cr_pack *pack;
+    int64_t n_classes;
+    const char **class_names;       /* [n_classes], borrowed from the pack */
+    int32_t *class_of;              /* [pack's classes] → 0 … n_classes-1, or -1 */
+    cr_subset subsets[CR_N_SPLITS]; /* samples of the chosen classes */
+    cr_encoder *encoder;            /* null when the net uses no metadata */
+    cr_net *net;
+    cr_backend *backend;
+    float *class_weights; /* [n_classes], or null */
+} cr_session;
+
+/* Collective: a rank that cannot open its pack makes every rank return its error. */
+CR_NODISCARD cr_status cr_session_open(cr_comm *comm, const cr_config *config, cr_session *session);
+void cr_session_close(cr_session *session);
+
+/* Floats of a state: parameters and statistics. */
+int64_t cr_session_state_count(const cr_session *session);
+/* Σ class weight of the labels. */
+double cr_session_weight_sum(const cr_session *session, const int32_t *labels, int64_t n);
+/* The epoch's figure to watch is better when larger: train.mode, or by its name. */
+bool cr_monitor_is_maximized(const cr_config *config);
+
+#endif

@@ -1,0 +1,168 @@
+#include "trainer.h"
+
+#include "crisol/clock.h"
+#include "stop_flag.h"
+
+#include <math.h>
+#include <string.h>
+
+void cr_trainer_request(cr_trainer *trainer, int64_t step_in_epoch)
+{
+    int64_t at = step_in_epoch * trainer->config->data.batch + trainer->first * trainer->config->data.micro_batch;
+    cr_loader_request(trainer->loader, trainer->order + at, trainer->n_local);
+}
+
+/* The rank's own part: its samples through forward and backward, their gradients into the tree. */
+static cr_status compute(cr_trainer *trainer, const cr_loss *loss)
+{
+    cr_loaded batch;
+    cr_status status = CR_OK;
+    double start = cr_clock_s();
+    CR_TRY(cr_loader_wait(trainer->loader, &batch));
+    double loaded = cr_clock_s();
+    trainer->times.wait += loaded - start;
+    if (trainer->step_in_epoch + 1 < trainer->steps_per_epoch)
+        cr_trainer_request(trainer, trainer->step_in_epoch + 1);
+
+    const cr_subset *subset = &trainer->session.subsets[CR_SPLIT_TRAIN];
+    const cr_augment_options augment = {.hflip = trainer->config->augment.hflip};
+    for (int64_t i = 0; i < batch.n; i++) {
+        trainer->samples[i] = subset->samples[batch.positions[i]];
+        trainer->augments[i] = cr_augment_draw(&augment, trainer->config->train.seed, (uint64_t)trainer->epoch,
+                                               (uint64_t)trainer->samples[i]);
+    }
+    cr_team_step work = {.state = &trainer->state,
+                         .batch = &batch,
+                         .augments = trainer->augments,
+                         .samples = trainer->samples,
+                         .loss = loss,
+                         .epoch = (uint64_t)trainer->epoch,
+                         .first = trainer->first,
+                         .reducer = trainer->reducer,
+                         .logits = trainer->logits,
+                         .losses = trainer->losses};
+    CR_TRY(cr_team_train(&trainer->team, &work));
+    trainer->times.compute += cr_clock_s() - loaded;
+done:
+    return status;
+}
+
+/* Ranks tell each other how it went: one small message carries status, stop request, losses and predictions, so that a
+ * rank that failed still takes part and all leave together. */
+static cr_status exchange_rows(cr_trainer *trainer, cr_status mine)
+{
+    int rank = cr_comm_rank(trainer->comm);
+    int n_ranks = cr_comm_size(trainer->comm);
+    int64_t n_classes = trainer->session.n_classes;
+    int64_t limit = trainer->config->train.stop_after_steps;
+    cr_step_row *own = (cr_step_row *)((char *)trainer->rows + trainer->row_offsets[rank]);
+    bool stop = cr_stop_flag_is_set() || (limit > 0 && trainer->step + 1 - trainer->start_step >= limit);
+    own[0] = (cr_step_row){.prediction = (int32_t)mine, .stop = stop};
+    for (int64_t i = 0; mine == CR_OK && i < trainer->n_local; i++)
+        own[1 + i] = (cr_step_row){.loss = trainer->losses[i],
+                                   .prediction = cr_argmax(trainer->logits + i * n_classes, n_classes)};
+    cr_status status =
+        cr_comm_allgatherv(trainer->comm, NULL, trainer->rows, trainer->row_counts, trainer->row_offsets);
+    if (status != CR_OK)
+        return status;
+    bool failed = false;
+    for (int r = 0; r < n_ranks; r++) {
+        const cr_step_row *head = (const cr_step_row *)((const char *)trainer->rows + trainer->row_offsets[r]);
+        failed = failed || head->prediction != CR_OK;
+        trainer->stop_agreed = trainer->stop_agreed || head->stop;
+    }
+    return failed ? cr_comm_agree(trainer->comm, mine) : CR_OK;
+}
+
+/* Adds the step's rows to the epoch's sums in sample order, alike on every rank. */
+static cr_status add_rows(cr_trainer *trainer, double weight_sum)
+{
+    const cr_config *config = trainer->config;
+    int64_t at = 0;
+    for (int r = 0; r < cr_comm_size(trainer->comm); r++) {
+        const cr_step_row *rows = (const cr_step_row *)((const char *)trainer->rows + trainer->row_offsets[r]);
+        int64_t n = (int64_t)(trainer->row_counts[r] / sizeof *rows) - 1;
+        for (int64_t i = 1; i <= n; i++, at++) {
+            if (!isfinite(rows[i].loss))
+                return cr_fail(
+                    CR_NON_FINITE,
+                    "epoch %lld, step %lld, micro-batch %lld: the loss is not finite; lower optimizer.lr, or "
+                    "look for broken metadata with 'crisol inspect'",
+                    (long long)trainer->epoch + 1, (long long)trainer->step + 1,
+                    (long long)(at / config->data.micro_batch));
+            trainer->sums.loss += rows[i].loss;
+            cr_confusion_add(&trainer->sums.confusion, trainer->labels[at], rows[i].prediction);
+        }
+    }
+    trainer->sums.weight += weight_sum;
+    return CR_OK;
+}
+
+typedef struct update {
+    cr_trainer *trainer;
+    const float *gradient;
+} update;
+
+/* Each worker takes a slice: everything is elementwise, so the cut changes no bit. */
+static cr_status update_slice(void *context, int worker)
+{
+    const update *work = context;
+    cr_trainer *trainer = work->trainer;
+    const cr_net *net = trainer->session.net;
+    int64_t begin, end;
+    cr_share(net->n_params / 16, trainer->team.n_workers, worker, &begin, &end);
+    cr_optimizer_step(&trainer->optimizer, &trainer->span, 1, begin * 16, end * 16, trainer->step + 1,
+                      trainer->schedule.lr, work->gradient, trainer->state.weights, trainer->state.moments);
+    if (worker == 0) {
+        /* torch.nn.BatchNorm2d, momentum .1, with the mean of the micro-batches' statistics */
+        float *running = trainer->state.weights + net->n_params;
+        const float *sum = work->gradient + net->n_params;
+        for (int64_t i = 0; i < net->n_stats; i++)
+            running[i] = 0.9f * running[i] + 0.1f * (sum[i] / (float)trainer->n_micro);
+    }
+    return CR_OK;
+}
+
+static cr_status apply_gradient(cr_trainer *trainer)
+{
+    const float *gradient;
+    cr_status status = CR_OK;
+    double start = cr_clock_s();
+    CR_TRY(cr_reducer_sum(trainer->reducer, trainer->team.workers, &gradient));
+    double reduced = cr_clock_s();
+    trainer->times.reduce += reduced - start;
+    if (!isfinite(cr_sum_of_squares(gradient, trainer->session.net->n_params))) {
+        status = cr_fail(CR_NON_FINITE, "epoch %lld, step %lld: the gradient is not finite; lower optimizer.lr",
+                         (long long)trainer->epoch + 1, (long long)trainer->step + 1);
+        goto done;
+    }
+    update work = {trainer, gradient};
+    CR_TRY(cr_workers_run(trainer->team.workers, update_slice, &work));
+    trainer->state.version++;
+    trainer->times.update += cr_clock_s() - reduced;
+done:
+    return status;
+}
+
+cr_status cr_trainer_step(cr_trainer *trainer)
+{
+    const cr_config *config = trainer->config;
+    const cr_subset *subset = &trainer->session.subsets[CR_SPLIT_TRAIN];
+    const int64_t *positions = trainer->order + trainer->step_in_epoch * config->data.batch;
+    for (int64_t i = 0; i < config->data.batch; i++)
+        trainer->labels[i] = subset->labels[positions[i]];
+    cr_loss loss = {.class_weights = trainer->session.class_weights,
+                    .label_smoothing = config->loss.label_smoothing,
+                    .weight_sum = cr_session_weight_sum(&trainer->session, trainer->labels, config->data.batch)};
+    cr_status status = CR_OK;
+    CR_TRY(exchange_rows(trainer, compute(trainer, &loss)));
+    CR_TRY(add_rows(trainer, loss.weight_sum));
+    CR_TRY(apply_gradient(trainer));
+    if (cr_schedule_is_per_step(&trainer->schedule))
+        cr_schedule_advance(&trainer->schedule, NAN);
+    trainer->times.n_samples += config->data.batch;
+    trainer->step_in_epoch++;
+    trainer->step++;
+done:
+    return status;
+}

@@ -1,0 +1,112 @@
+/* The training loop. */
+#include "trainer.h"
+
+#include "crisol/clock.h"
+#include "crisol/log.h"
+#include "stop_flag.h"
+
+#include <jansson.h>
+#include <math.h>
+
+static void show_progress(const cr_trainer *trainer)
+{
+    double seconds = cr_clock_s() - trainer->epoch_start_s;
+    double rate = (double)trainer->times.n_samples / seconds;
+    int64_t total = trainer->config->train.epochs * trainer->steps_per_epoch;
+    double left_s = (double)((total - trainer->step) * trainer->config->data.batch) / rate;
+    cr_log_progress(
+        trainer->step_in_epoch == trainer->steps_per_epoch,
+        "epoch %lld/%lld  step %lld/%lld  loss %.4f  %.1f images/s  data wait %.1f %%  %lld:%02lld:%02lld left",
+        (long long)trainer->epoch + 1, (long long)trainer->config->train.epochs, (long long)trainer->step_in_epoch,
+        (long long)trainer->steps_per_epoch, trainer->sums.loss / trainer->sums.weight, rate,
+        100 * trainer->times.wait / seconds, (long long)left_s / 3600, (long long)left_s / 60 % 60,
+        (long long)left_s % 60);
+}
+
+static cr_status train_epoch(cr_trainer *trainer)
+{
+    cr_status status = CR_OK;
+    int64_t n = trainer->session.subsets[CR_SPLIT_TRAIN].n_samples;
+    CR_TRY(cr_sample_order(trainer->config->train.seed, (uint64_t)trainer->epoch, n, trainer->order));
+    trainer->times = (cr_phase_times){0};
+    trainer->epoch_start_s = cr_clock_s();
+    if (trainer->step_in_epoch < trainer->steps_per_epoch)
+        cr_trainer_request(trainer, trainer->step_in_epoch);
+    while (trainer->step_in_epoch < trainer->steps_per_epoch && !trainer->stop_agreed) {
+        CR_TRY(cr_trainer_step(trainer));
+        show_progress(trainer);
+    }
+done:
+    return status;
+}
+
+/* Leaves between two steps: saved, and the caller says CR_STOPPED. */
+static cr_status stop_here(cr_trainer *trainer)
+{
+    cr_status status = CR_OK;
+    CR_TRY(cr_trainer_save(trainer));
+    CR_TRY(cr_trainer_journal(trainer, "stop", json_pack("{s:I}", "step", (json_int_t)trainer->step)));
+    status = cr_fail(CR_STOPPED, "stopped after step %lld as asked; the same command goes on from there",
+                     (long long)trainer->step);
+done:
+    return status;
+}
+
+static cr_status train(cr_trainer *trainer)
+{
+    cr_status status = CR_OK;
+    bool finished = trainer->epoch >= trainer->config->train.epochs;
+    while (!finished) {
+        bool improved;
+        CR_TRY(train_epoch(trainer));
+        if (trainer->step_in_epoch < trainer->steps_per_epoch)
+            return stop_here(trainer);
+        CR_TRY(cr_trainer_end_epoch(trainer, &improved, &finished));
+        bool due = trainer->epoch % trainer->config->train.checkpoint_epochs == 0;
+        if (improved || finished || due || trainer->stop_agreed)
+            CR_TRY(cr_trainer_save(trainer));
+        if (trainer->stop_agreed && !finished)
+            return cr_fail(CR_STOPPED, "stopped after epoch %lld as asked; the same command goes on from there",
+                           (long long)trainer->epoch);
+    }
+done:
+    return status;
+}
+
+static cr_status announce(cr_trainer *trainer, bool resumed)
+{
+    const cr_session *session = &trainer->session;
+    int n_ranks = cr_comm_size(trainer->comm);
+    char hash[CR_HASH_TEXT];
+    cr_status status = cr_comm_agree(trainer->comm, cr_trainer_hash(trainer, hash));
+    if (status != CR_OK)
+        return status;
+    cr_log_info("%s %s: %lld training samples, %lld steps an epoch of %lld x %lld samples, %d rank%s x %d worker%s, %s",
+                resumed ? "resuming" : "training", trainer->options->output,
+                (long long)session->subsets[CR_SPLIT_TRAIN].n_samples, (long long)trainer->steps_per_epoch,
+                (long long)trainer->n_micro, (long long)trainer->config->data.micro_batch, n_ranks,
+                n_ranks > 1 ? "s" : "", trainer->team.n_workers, trainer->team.n_workers > 1 ? "s" : "",
+                cr_backend_library(session->backend));
+    return cr_trainer_journal(trainer, resumed ? "resume" : "start",
+                              json_pack("{s:I, s:I, s:i, s:i, s:s, s:s}", "epoch", (json_int_t)trainer->epoch, "step",
+                                        (json_int_t)trainer->step, "ranks", n_ranks, "workers", trainer->team.n_workers,
+                                        "pack", cr_pack_id(session->pack), "weights", hash));
+}
+
+cr_status cr_train(cr_comm *comm, const cr_train_options *options)
+{
+    cr_trainer trainer;
+    cr_status status = CR_OK;
+    bool resumed = false;
+    cr_stop_flag_install();
+    CR_TRY(cr_trainer_create(comm, options, &trainer));
+    CR_TRY(cr_trainer_resume(&trainer, &resumed));
+    CR_TRY(cr_comm_agree(comm, cr_trainer_write_record(&trainer)));
+    CR_TRY(announce(&trainer, resumed));
+    CR_TRY(train(&trainer));
+    if (options->profile && cr_comm_rank(comm) == 0)
+        cr_program_profile(trainer.team.train_programs[0]);
+done:
+    cr_trainer_destroy(&trainer);
+    return status;
+}

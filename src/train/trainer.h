@@ -1,0 +1,95 @@
+/* The trainer's parts, shared by the files of this folder: trainer.c is the loop, train_step.c one step, train_epoch.c
+ * what ends an epoch, train_checkpoint.c saving and resuming, train_setup.c making and unmaking. */
+#ifndef CRISOL_TRAINER_H
+#define CRISOL_TRAINER_H
+
+#include "crisol/metrics.h"
+#include "crisol/optim.h"
+#include "crisol/train.h"
+#include "split_logits.h"
+
+typedef struct cr_epoch_sums { /* of the steps of the current epoch; the same on every rank; part of a checkpoint */
+    double loss, weight;       /* Σ numerators, Σ class weights */
+    cr_confusion confusion;
+} cr_epoch_sums;
+
+typedef struct cr_phase_times { /* seconds of this rank since the epoch began */
+    double wait, compute, reduce, update;
+    int64_t n_samples; /* global */
+} cr_phase_times;
+
+typedef struct cr_step_row { /* what ranks tell each other about one sample, or (first row of a rank) about themselves
+                              */
+    double loss;             /* numerator */
+    int32_t prediction;      /* first row: the rank's cr_status */
+    int32_t stop;            /* first row: 1 = asked to stop */
+} cr_step_row;
+
+typedef struct cr_trainer {
+    const cr_train_options *options;
+    const cr_config *config;
+    cr_comm *comm;
+    cr_session session;
+    cr_team team;
+    cr_reducer *reducer;
+    cr_loader *loader;
+    cr_model_state state;
+    cr_run *run; /* rank 0, otherwise null */
+
+    cr_optimizer_params optimizer;
+    cr_optimizer_span span;
+    cr_schedule schedule;
+    cr_early_stop stop;
+    bool maximize;
+    double metric; /* latest monitored value, NaN before the first */
+
+    /* where the training stands */
+    int64_t epoch, step_in_epoch, step; /* step counts over all epochs */
+    int64_t steps_per_epoch, start_step;
+    cr_epoch_sums sums;
+
+    /* one step's arrays */
+    int64_t n_micro;                  /* W */
+    int64_t first, last;              /* this rank's micro-batches [first, last) */
+    int64_t n_local;                  /* its samples */
+    int64_t *order;                   /* [training samples] positions in the order of the epoch */
+    int64_t *samples;                 /* [n_local] pack sample numbers */
+    cr_augment *augments;             /* [n_local] */
+    int32_t *labels;                  /* [batch] of the global batch */
+    float *logits;                    /* [n_local, n_classes] */
+    double *losses;                   /* [n_local] */
+    cr_step_row *rows;                /* [ranks + batch]: each rank's head, then its samples */
+    size_t *row_counts, *row_offsets; /* [ranks], bytes */
+
+    cr_phase_times times;
+    double epoch_start_s;
+    bool stop_agreed;
+} cr_trainer;
+
+/* Everything that steps need. Collective. */
+CR_NODISCARD cr_status cr_trainer_create(cr_comm *comm, const cr_train_options *options, cr_trainer *trainer);
+void cr_trainer_destroy(cr_trainer *trainer);
+
+/* Asks the loader for this rank's samples of a step of the current epoch. */
+void cr_trainer_request(cr_trainer *trainer, int64_t step_in_epoch);
+/* One step: wait → forward/backward → report → gradient tree → update. Collective. */
+CR_NODISCARD cr_status cr_trainer_step(cr_trainer *trainer);
+
+/* Validation, schedule, early stopping, journal, metrics.csv; *finished: no further epoch. Collective. */
+CR_NODISCARD cr_status cr_trainer_end_epoch(cr_trainer *trainer, bool *improved, bool *finished);
+/* The epoch's sums back to zero. */
+void cr_trainer_clear_sums(cr_trainer *trainer);
+
+/* Saves the state between two steps after all ranks agreed on the weights' hash. Collective. */
+CR_NODISCARD cr_status cr_trainer_save(cr_trainer *trainer);
+/* Goes on from the newest good checkpoint, as options->resume says. *resumed: there was one. Collective. */
+CR_NODISCARD cr_status cr_trainer_resume(cr_trainer *trainer, bool *resumed);
+/* Hash of this rank's weights. */
+CR_NODISCARD cr_status cr_trainer_hash(const cr_trainer *trainer, char hash[CR_HASH_TEXT]);
+
+/* Appends an event to the journal on rank 0; `fields` (made on every rank) is stolen. Collective. */
+CR_NODISCARD cr_status cr_trainer_journal(cr_trainer *trainer, const char *event, struct json_t *fields);
+/* Writes config.yaml and record.json (rank 0). Local. */
+CR_NODISCARD cr_status cr_trainer_write_record(cr_trainer *trainer);
+
+#endif
