@@ -1,7 +1,5 @@
 /* crisol: finds the subcommand and leaves with its exit code. */
 #include "cli.h"
-#include "crisol/status.h"
-#include "crisol_version.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,15 +11,33 @@ typedef struct command {
 } command;
 
 static const command commands[] = {
-    {NULL, NULL, NULL},
+    {"synth", "make a small data set to try everything with", cli_synth},
+    {"pack", "table and images → split, preprocessed, checksummed shards", cli_pack},
+    {"inspect", "what is in a pack", cli_inspect},
+    {"verify", "re-read every byte of a pack", cli_verify},
+    {"config", "every training option with default, type and meaning", cli_config},
+    {"train", "train a model on a pack, on one rank or many", cli_train},
+    {"eval", "evaluate a run's checkpoint on a split", cli_eval},
+};
+enum {
+    N_COMMANDS = sizeof commands / sizeof *commands
 };
 
 static void print_usage(FILE *out)
 {
-    fputs("usage: crisol COMMAND [ARGUMENT …]\n\n", out);
-    for (const command *c = commands; c->name; c++)
-        fprintf(out, "  %-9s %s\n", c->name, c->summary);
-    fputs("\ncrisol COMMAND --help tells about a command; crisol --version about this program.\n", out);
+    fputs("usage: crisol COMMAND [ARGUMENT …]\n"
+          "\n"
+          "Trains classifiers of an image together with a row of a table, on one machine or a cluster.\n"
+          "\n",
+          out);
+    for (int i = 0; i < N_COMMANDS; i++)
+        fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
+    fputs("\n'crisol COMMAND --help' tells about a command, 'crisol --version' about this program and its libraries.\n"
+          "Exit codes: 0 done, 64 usage, 65 bad data, 66 missing input, 70 internal error or rank lost, 74 "
+          "input/output,\n"
+          "75 stopped with a verified checkpoint (run the same command again), 76 non-finite numbers, 77 permission,\n"
+          "78 bad configuration.\n",
+          out);
 }
 
 int main(int argc, char **argv)
@@ -30,14 +46,19 @@ int main(int argc, char **argv)
         print_usage(stderr);
         return CR_USAGE;
     }
-    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+    const char *name = argv[1];
+    if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
         print_usage(stdout);
         return CR_OK;
     }
-    for (const command *c = commands; c->name; c++)
-        if (!strcmp(argv[1], c->name))
-            return c->run(argc - 1, argv + 1);
-    fprintf(stderr, "crisol: unknown command '%s'\n", argv[1]);
+    if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
+        cli_print_version();
+        return CR_OK;
+    }
+    for (int i = 0; i < N_COMMANDS; i++)
+        if (!strcmp(name, commands[i].name))
+            return commands[i].run(argc - 1, argv + 1);
+    fprintf(stderr, "crisol: there is no command '%s'\n\n", name);
     print_usage(stderr);
     return CR_USAGE;
 }
