@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Stopped after any step and started again, at another number of ranks, a training ends in the bytes of an undisturbed one; a signal stops it
+# with exit code 75 and a checkpoint.
+# shellcheck source=../../support/shell.sh
+. "$(dirname "$0")/../../support/shell.sh"
+
+pack=$2/synthetic-pack
+echo '{}' >"$scratch/empty.yaml"
+common=(--set "data.pack=$pack" --set data.batch=16 --set data.micro_batch=4 --set data.limit_train=48
+    --set data.limit_val=16 --set train.epochs=2 --set cpu.eval_batch=8 --set augment.hflip=0.5 --set schedule.name=cosine
+    --set train.keep_last=2)
+
+sums() {
+    (cd "$1" && sha256sum "$(ls -t checkpoints/*.safetensors | head -n 1)" | cut -d ' ' -f 1 &&
+        cut -d , -f 1-7 metrics.csv && grep -c '"epoch"' journal.jsonl)
+}
+
+train() { # NAME RANKS [MORE…]
+    local name=$1 n=$2
+    shift 2
+    ranks "$n" "$crisol" train "$scratch/empty.yaml" --output "$scratch/$name" --quiet "${common[@]}" "$@"
+}
+
+rm -rf "$scratch"/whole "$scratch"/stopped*
+train whole 2
+sums "$scratch/whole" >"$scratch/whole.sums"
+for step in 1 2 3 4 5; do
+    code=0
+    train "stopped-$step" $((step % 3 + 1)) --set "train.stop_after_steps=$step" || code=$?
+    [ "$code" = 75 ] || fail "stopping after step $step gave exit code $code instead of 75"
+    train "stopped-$step" $(((step + 1) % 4 + 1))
+    sums "$scratch/stopped-$step" >"$scratch/stopped-$step.sums"
+    diff "$scratch/whole.sums" "$scratch/stopped-$step.sums" || fail "stopped after step $step: not the undisturbed result"
+    echo "ok: stopped after step $step, resumed at another number of ranks: the same bytes"
+done
+
+# a signal to one rank stops all after the same step
+rm -rf "$scratch/signalled"
+train signalled 2 --set train.epochs=40 &
+launcher=$!
+for _ in $(seq 600); do
+    [ -s "$scratch/signalled/metrics.csv" ] && break
+    sleep 0.1
+done
+# the newest rank process of this launcher
+pkill -USR1 -n -P "$launcher" crisol || fail "no rank to signal"
+code=0
+wait "$launcher" || code=$?
+[ "$code" = 75 ] || fail "a signal to one rank gave exit code $code instead of 75"
+echo "ok: a signal to one rank stopped both with 75"
+
+# a changed config is refused, naming the option
+expect_code 78 'optimizer.lr' "$crisol" train "$scratch/empty.yaml" --output "$scratch/whole" "${common[@]}" \
+    --set optimizer.lr=0.5
+expect_code 64 'resume' "$crisol" train "$scratch/empty.yaml" --output "$scratch/whole" "${common[@]}" --resume never
+expect_code 66 'no checkpoint' "$crisol" train "$scratch/empty.yaml" --output "$scratch/nothing" "${common[@]}" --resume must
