@@ -1,9 +1,9 @@
+# shellcheck shell=bash disable=SC2034
 # Shared by the shell tests: sourced, never run. CTest gives CRISOL_BINARY, CRISOL_SOURCE and the test's scratch folder as $1.
 set -euo pipefail
 
 crisol=${CRISOL_BINARY:?}
 source_folder=${CRISOL_SOURCE:?}
-# shellcheck disable=SC2034 # used by the scripts that source this
 data_folder=${CRISOL_DATA_DIR:-$source_folder/../shared/data}
 scratch=${1:?usage: TEST SCRATCH_FOLDER}
 mkdir -p "$scratch"
