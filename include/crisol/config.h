@@ -86,10 +86,6 @@ typedef struct cr_config {
     } cpu;
 } cr_config;
 
-typedef enum cr_option_scope {
-    CR_SCOPE_TRAIN
-} cr_option_scope;
-
 /* All defaults. The strings and lists are owned by the config. */
 CR_NODISCARD cr_status cr_config_create(cr_config **config);
 void cr_config_destroy(cr_config **config);

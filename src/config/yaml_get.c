@@ -13,6 +13,8 @@ enum {
     ALLOWED_BYTES = 512
 };
 
+static const char the_value[] = "the value"; /* the root in messages */
+
 const char *cr_yaml_show(const char *text, char shown[CR_YAML_SHOWN])
 {
     size_t used = 0;
@@ -40,7 +42,7 @@ void cr_yaml_path(const cr_yaml_node *node, char *path, size_t bytes)
         chain[n++] = node;
     if (bytes == 0)
         return;
-    snprintf(path, bytes, "%s", n == 0 || !chain[n - 1]->key ? "the value" : "");
+    snprintf(path, bytes, "%s", n == 0 || !chain[n - 1]->key ? the_value : "");
     size_t used = strlen(path);
     while (n-- > 0 && used < bytes) {
         char shown[CR_YAML_SHOWN];
@@ -67,7 +69,7 @@ static cr_status refuse(const cr_yaml *yaml, const cr_yaml_node *node, const cha
 {
     char path[PATH_BYTES], shown[CR_YAML_SHOWN];
     cr_yaml_path(node, path, sizeof path);
-    const char *quote = node->parent ? "'" : "";
+    const char *quote = strncmp(path, the_value, sizeof the_value - 1) != 0 ? "'" : "";
     if (node->kind != CR_YAML_SCALAR)
         return cr_yaml_fail(yaml, node, "%s%s%s must be %s, not a %s", quote, path, quote, allowed,
                             node->kind == CR_YAML_MAP ? "map" : "list");
@@ -80,7 +82,7 @@ static cr_status refuse(const cr_yaml *yaml, const cr_yaml_node *node, const cha
 
 cr_status cr_yaml_expect(const cr_yaml *yaml, const cr_yaml_node *node, cr_yaml_kind kind)
 {
-    static const char *const names[] = {"a single value", "a list", "a map"};
+    static const char *const names[] = {"a single value", "a list, as in [a, b]", "a map"};
     return node->kind == kind ? CR_OK : refuse(yaml, node, names[kind]);
 }
 

@@ -1,0 +1,166 @@
+#include "crisol/config.h"
+
+#include "crisol/atomic_file.h"
+#include "option.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+cr_status cr_config_create(cr_config **config)
+{
+    *config = NULL;
+    cr_config *made = calloc(1, sizeof *made);
+    if (!made)
+        return cr_fail_memory("a config", sizeof *made);
+    cr_status status = CR_OK;
+    for (int i = 0; i < cr_config_table.n && status == CR_OK; i++)
+        status = cr_option_set_default(&cr_config_table.options[i], made);
+    if (status != CR_OK)
+        cr_config_destroy(&made);
+    *config = made;
+    return status;
+}
+
+void cr_config_destroy(cr_config **config)
+{
+    if (!config || !*config)
+        return;
+    for (int i = 0; i < cr_config_table.n; i++)
+        cr_option_clear(&cr_config_table.options[i], *config);
+    free(*config);
+    *config = NULL;
+}
+
+/* The absolute folder that a file stands in, malloc'ed. */
+static cr_status find_folder(const char *path, char **folder)
+{
+    cr_status status = CR_OK;
+    char *relative = NULL, *here = NULL;
+    const char *slash = strrchr(path, '/');
+    *folder = NULL;
+    relative = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+    here = getcwd(NULL, 0);
+    if (!relative || !here)
+        CR_TRY(cr_fail_errno("%s: cannot find out its folder", path));
+    if (!slash)
+        *folder = strdup(here);
+    else
+        *folder = *relative == '/' ? strdup(relative) : cr_path_join(here, relative);
+    if (!*folder)
+        CR_TRY(cr_fail_memory("a path", strlen(path)));
+done:
+    free(relative);
+    free(here);
+    return status;
+}
+
+cr_status cr_config_read(cr_config *config, const char *path)
+{
+    cr_status status;
+    cr_yaml *yaml = NULL;
+    char *folder = NULL;
+    CR_TRY(cr_yaml_read(path, &yaml));
+    CR_TRY(find_folder(path, &folder));
+    CR_TRY(cr_options_apply(&cr_config_table, config, yaml, cr_yaml_root(yaml), "", folder));
+done:
+    free(folder);
+    cr_yaml_destroy(&yaml);
+    return status;
+}
+
+cr_status cr_config_parse(cr_config *config, const char *text, size_t bytes, const char *name)
+{
+    cr_status status;
+    cr_yaml *yaml = NULL;
+    CR_TRY(cr_yaml_parse(text, bytes, name, &yaml));
+    CR_TRY(cr_options_apply(&cr_config_table, config, yaml, cr_yaml_root(yaml), "", NULL));
+done:
+    cr_yaml_destroy(&yaml);
+    return status;
+}
+
+cr_status cr_config_set(cr_config *config, const char *assignment)
+{
+    cr_status status;
+    cr_yaml *yaml = NULL;
+    char *name = NULL, *source = NULL;
+    const char *equals = strchr(assignment, '=');
+    if (!equals || equals == assignment)
+        return cr_fail(CR_USAGE, "--set %s: write NAME=VALUE, as in --set optimizer.lr=0.01", assignment);
+    name = strndup(assignment, (size_t)(equals - assignment));
+    source = cr_path_join("--set ", assignment); /* room enough for "--set NAME" */
+    if (!name || !source)
+        CR_TRY(cr_fail_memory("an override", strlen(assignment)));
+    strcpy(source + strlen("--set "), name);
+    /* nothing behind the = is the empty text, not YAML's null */
+    CR_TRY(cr_yaml_parse_value(equals[1] ? equals + 1 : "\"\"", source, &yaml));
+    CR_TRY(cr_options_apply(&cr_config_table, config, yaml, cr_yaml_root(yaml), name, NULL));
+done:
+    cr_yaml_destroy(&yaml);
+    free(source);
+    free(name);
+    return status;
+}
+
+static cr_status check_distinct(const cr_strings *texts, const char *name)
+{
+    for (int64_t i = 0; i < texts->n; i++)
+        for (int64_t j = 0; j < i; j++)
+            if (!strcmp(texts->items[i], texts->items[j]))
+                return cr_fail(CR_BAD_CONFIG, "%s: '%s' stands twice", name, texts->items[i]);
+    return CR_OK;
+}
+
+cr_status cr_config_check(const cr_config *config)
+{
+    const cr_ints *milestones = &config->schedule.milestones;
+    cr_status status;
+    if (!*config->data.pack)
+        return cr_fail(CR_BAD_CONFIG,
+                       "data.pack: name the folder of a pack, in the config or with --set data.pack=DIR");
+    if (config->data.batch % config->data.micro_batch != 0)
+        return cr_fail(CR_BAD_CONFIG, "data.micro_batch: %lld does not divide data.batch, which is %lld",
+                       (long long)config->data.micro_batch, (long long)config->data.batch);
+    if (config->data.classes.n == 1)
+        return cr_fail(CR_BAD_CONFIG, "data.classes: name at least two classes, or none for all of the pack");
+    CR_TRY(check_distinct(&config->data.classes, "data.classes"));
+    CR_TRY(check_distinct(&config->model.metadata.columns, "model.metadata.columns"));
+    if (config->optimizer.nesterov && config->optimizer.momentum == 0)
+        return cr_fail(CR_BAD_CONFIG, "optimizer.nesterov: needs optimizer.momentum above 0");
+    for (int64_t i = 1; i < milestones->n; i++)
+        if (milestones->items[i] <= milestones->items[i - 1])
+            return cr_fail(CR_BAD_CONFIG, "schedule.milestones: must rise, but %lld follows %lld",
+                           (long long)milestones->items[i], (long long)milestones->items[i - 1]);
+    if (!*config->train.monitor)
+        return cr_fail(CR_BAD_CONFIG, "train.monitor: name a metric, for instance val/f1_macro");
+done:
+    return status;
+}
+
+cr_status cr_config_dump(const cr_config *config, char **text)
+{
+    return cr_options_dump(&cr_config_table, config, text);
+}
+
+cr_status cr_config_compare(const cr_config *a, const cr_config *b, char **difference)
+{
+    return cr_options_compare(&cr_config_table, a, b, difference);
+}
+
+void cr_config_print_options(FILE *out)
+{
+    const char *section = "";
+    for (int i = 0; i < cr_config_table.n; i++) {
+        const cr_option *option = &cr_config_table.options[i];
+        size_t length = strcspn(option->name, ".");
+        if (strncmp(option->name, section, length + 1) != 0)
+            fprintf(out, "%s%.*s\n", i > 0 ? "\n" : "", (int)length, option->name);
+        section = option->name;
+        char *allowed = NULL;
+        if (cr_option_allowed(option, &allowed) == CR_OK)
+            fprintf(out, "  %s: %s\n      %s\n      %s%s\n", option->name, option->fallback, option->meaning, allowed,
+                    option->is_free ? "; may differ when a training goes on" : "");
+        free(allowed);
+    }
+}

@@ -1,0 +1,169 @@
+/* Every option of a training, once. From this table come the defaults, what a file and --set may say, the help, the
+ * dump and the comparison of two configs.
+ *
+ * To add an option: a member in cr_config (crisol/config.h) and a line here. The option's name is the member's path, so
+ * `INT(data.batch, …)` is `batch` in the section `data`; the compiler checks that macro and member have the same type.
+ * Columns: member, default as YAML, what is allowed, FIXED or FREE, meaning (one sentence). FREE is what may differ
+ * when a training goes on from a checkpoint: it has no part in the numbers. Lines of one section stand together.
+ *   INT, REAL       lowest, highest (INFINITY: no limit); REAL_BELOW: highest itself is not allowed
+ *   BOOL, UINT64, TEXT, PATH, CHOICE (a list of words that ends with NULL, in the order of the enum)
+ *   TEXTS, INTS     lists, at most so many items
+ *   REALS           double member[n]: exactly n numbers, each from lowest to highest */
+#include "option.h"
+
+#include <math.h>
+
+#define FREE true
+#define FIXED false
+
+#define MEMBER(member, c_type)                                                                                         \
+    .name = #member, .offset = _Generic(((cr_config *)0)->member, c_type : offsetof(cr_config, member))
+#define REST(standard, free, text) .fallback = standard, .is_free = free, .meaning = text
+
+#define INT(member, standard, low, high, free, text)                                                                   \
+    {                                                                                                                  \
+        MEMBER(member, int64_t), .type = CR_OPTION_INT, .lowest = low, .highest = high, REST(standard, free, text)     \
+    }
+#define UINT64(member, standard, free, text)                                                                           \
+    {                                                                                                                  \
+        MEMBER(member, uint64_t), .type = CR_OPTION_UINT64, REST(standard, free, text)                                 \
+    }
+#define REAL(member, standard, low, high, free, text)                                                                  \
+    {                                                                                                                  \
+        MEMBER(member, double), .type = CR_OPTION_REAL, .lowest = low, .highest = high, REST(standard, free, text)     \
+    }
+#define REAL_BELOW(member, standard, low, high, free, text)                                                            \
+    {                                                                                                                  \
+        MEMBER(member, double), .type = CR_OPTION_REAL, .lowest = low, .highest = high, .below = true,                 \
+                                REST(standard, free, text)                                                             \
+    }
+#define BOOL(member, standard, free, text)                                                                             \
+    {                                                                                                                  \
+        MEMBER(member, bool), .type = CR_OPTION_BOOL, REST(standard, free, text)                                       \
+    }
+#define TEXT(member, standard, free, text)                                                                             \
+    {                                                                                                                  \
+        MEMBER(member, char *), .type = CR_OPTION_TEXT, REST(standard, free, text)                                     \
+    }
+#define PATH(member, standard, free, text)                                                                             \
+    {                                                                                                                  \
+        MEMBER(member, char *), .type = CR_OPTION_PATH, REST(standard, free, text)                                     \
+    }
+#define CHOICE(member, standard, words, free, text)                                                                    \
+    {                                                                                                                  \
+        MEMBER(member, int), .type = CR_OPTION_CHOICE, .choices = words, REST(standard, free, text)                    \
+    }
+#define TEXTS(member, standard, most, free, text)                                                                      \
+    {                                                                                                                  \
+        MEMBER(member, cr_strings), .type = CR_OPTION_TEXTS, .n_items = most, REST(standard, free, text)               \
+    }
+#define INTS(member, standard, most, low, high, free, text)                                                            \
+    {                                                                                                                  \
+        MEMBER(member, cr_ints), .type = CR_OPTION_INTS, .n_items = most, .lowest = low, .highest = high,              \
+                                 REST(standard, free, text)                                                            \
+    }
+#define REALS(member, standard, low, high, free, text)                                                                 \
+    {                                                                                                                  \
+        MEMBER(member, double *), .type = CR_OPTION_REALS,                                                             \
+                                  .n_items = sizeof(((cr_config *)0)->member) / sizeof(double), .lowest = low,         \
+                                  .highest = high, REST(standard, free, text)                                          \
+    }
+
+static const char *const backbones[] = {"resnet18", NULL};
+static const char *const inputs[] = {"both", "image", "metadata", NULL};
+static const char *const class_weights[] = {"none", "balanced", NULL};
+static const char *const optimizers[] = {"adamw", "adam", "sgd", NULL};
+static const char *const schedules[] = {"constant", "step",      "multi_step", "exponential",
+                                        "cosine",   "one_cycle", "plateau",    NULL};
+static const char *const precisions[] = {"f32", "bf16", NULL};
+static const char *const modes[] = {"auto", "min", "max", NULL};
+static const char *const reductions[] = {"ordered", "library", NULL};
+static const char *const convolutions[] = {"auto", "direct", NULL};
+
+static const cr_option options[] = {
+    PATH(data.pack, "\"\"", FREE, "Folder of the pack; in a file, relative to the file's folder."),
+    TEXTS(data.classes, "[]", 4096, FIXED,
+          "Classes to train on, in the order of the outputs; none named: all of the pack."),
+    INT(data.batch, "32", 1, 1048576, FIXED, "Samples of a global batch: one step of the optimizer, over all ranks."),
+    INT(data.micro_batch, "8", 1, 65536, FIXED,
+        "Samples that are computed together, the unit of arithmetic; divides data.batch."),
+    INT(data.limit_train, "0", 0, INFINITY, FIXED,
+        "Use only so many samples of the training split, always the same; 0: all."),
+    INT(data.limit_val, "0", 0, INFINITY, FIXED,
+        "Use only so many samples of the validation split, always the same; 0: all."),
+    INT(data.limit_test, "0", 0, INFINITY, FIXED,
+        "Use only so many samples of the test split, always the same; 0: all."),
+
+    CHOICE(model.backbone, "resnet18", backbones, FIXED, "Network that looks at the image."),
+    PATH(model.weights, "\"\"", FREE,
+         "Pretrained weights to start from, a safetensors file with torchvision's names; empty: from scratch."),
+    CHOICE(model.inputs, "both", inputs, FIXED, "What the model sees of a sample."),
+    TEXTS(model.metadata.columns, "[]", 4096, FIXED,
+          "Columns of the table that the model sees; none named: all of the pack."),
+    INTS(model.metadata.hidden, "[32]", 8, 1, 65536, FIXED, "Widths of the hidden layers that read the metadata."),
+    REAL_BELOW(model.metadata.dropout, "0", 0, 1, FIXED, "Dropout between the hidden layers that read the metadata."),
+    INTS(model.head.hidden, "[256]", 8, 1, 65536, FIXED, "Widths of the hidden layers of the classifier."),
+    REAL_BELOW(model.head.dropout, "0.5", 0, 1, FIXED, "Dropout after each hidden layer of the classifier."),
+
+    REAL(augment.hflip, "0", 0, 1, FIXED, "Probability of a mirrored image (left and right exchanged)."),
+
+    CHOICE(loss.class_weights, "none", class_weights, FIXED,
+           "Weights of the classes: balanced is inverse to their frequency in the training split."),
+    REAL_BELOW(loss.label_smoothing, "0", 0, 1, FIXED, "Share of the target that is spread over all classes."),
+
+    CHOICE(optimizer.name, "adamw", optimizers, FIXED, "How gradients move the weights."),
+    REAL(optimizer.lr, "1e-3", 0, INFINITY, FIXED, "Learning rate before the schedule."),
+    REAL(optimizer.weight_decay, "1e-2", 0, INFINITY, FIXED,
+         "Weight decay: decoupled for adamw, added to the gradient otherwise."),
+    REAL_BELOW(optimizer.beta1, "0.9", 0, 1, FIXED, "Decay of the gradient's mean (adamw, adam)."),
+    REAL_BELOW(optimizer.beta2, "0.999", 0, 1, FIXED, "Decay of the squared gradient's mean (adamw, adam)."),
+    REAL(optimizer.eps, "1e-8", 0, 1, FIXED, "Added to the denominator (adamw, adam)."),
+    REAL(optimizer.momentum, "0.9", 0, 1, FIXED, "Momentum (sgd)."),
+    BOOL(optimizer.nesterov, "false", FIXED, "Nesterov's form of the momentum (sgd)."),
+
+    CHOICE(schedule.name, "constant", schedules, FIXED, "How the learning rate goes over the training."),
+    INT(schedule.step_size, "10", 1, INFINITY, FIXED, "Epochs between two cuts (step)."),
+    REAL(schedule.gamma, "0.1", 0, 1, FIXED, "Factor of a cut (step, multi_step) or of each epoch (exponential)."),
+    INTS(schedule.milestones, "[]", 32, 1, INFINITY, FIXED,
+         "Epochs after which the learning rate is cut, rising (multi_step)."),
+    INT(schedule.warmup, "0", 0, INFINITY, FIXED,
+        "Epochs over which the learning rate rises, before any schedule but one_cycle; 0: none."),
+    REAL(schedule.warmup_start, "0.1", 0, 1, FIXED, "Factor of the learning rate at the start of the warm-up."),
+    REAL(schedule.min_lr, "0", 0, INFINITY, FIXED, "Lowest learning rate (cosine, plateau)."),
+    REAL_BELOW(schedule.factor, "0.1", 0, 1, FIXED, "Factor of a cut (plateau)."),
+    REAL(schedule.threshold, "1e-4", 0, INFINITY, FIXED,
+         "Relative change of the monitored metric that counts as better (plateau)."),
+    INT(schedule.patience, "10", 0, INFINITY, FIXED,
+        "Epochs without improvement that are borne before a cut (plateau)."),
+    INT(schedule.cooldown, "0", 0, INFINITY, FIXED, "Epochs after a cut in which none are counted (plateau)."),
+    REAL(schedule.pct_start, "0.3", 0, 1, FIXED, "Share of the steps in which the learning rate rises (one_cycle)."),
+
+    INT(train.epochs, "20", 1, 1000000, FREE,
+        "Passes over the training split; more of them may be asked of a training that goes on."),
+    CHOICE(train.precision, "f32", precisions, FIXED,
+           "Arithmetic of the image network; weights and their updates are always f32."),
+    UINT64(train.seed, "1", FIXED, "Seed of everything random: first weights, order, augmentation, dropout."),
+    TEXT(train.monitor, "val/f1_macro", FIXED,
+         "Metric that picks the best checkpoint, stops early and drives the plateau schedule."),
+    CHOICE(train.mode, "auto", modes, FIXED,
+           "Whether the monitored metric is better when smaller; auto: min for a loss, otherwise max."),
+    INT(train.patience, "0", 0, INFINITY, FREE, "Epochs without improvement that end the training; 0: never."),
+    REAL(train.min_delta, "0", 0, INFINITY, FREE,
+         "Change of the monitored metric that counts as improvement for train.patience."),
+    INT(train.keep_last, "2", 1, 1000000, FREE, "Newest checkpoints that are kept."),
+    INT(train.keep_best, "1", 0, 1000000, FREE, "Best checkpoints that are kept as well."),
+    INT(train.checkpoint_epochs, "1", 1, 1000000, FREE, "A checkpoint every so many epochs, and one at the end."),
+    INT(train.stop_after_steps, "0", 0, INFINITY, FREE,
+        "Stop with a checkpoint after so many steps, as a signal would; 0: off."),
+    CHOICE(train.reduction, "ordered", reductions, FIXED,
+           "How ranks add gradients: ordered gives the same bits at any number of ranks, library leaves it to MPI."),
+    REAL(train.watchdog, "300", 0, INFINITY, FREE, "Seconds without progress after which a rank ends the job; 0: off."),
+
+    INT(cpu.workers, "0", 0, 4096, FREE, "Workers of a rank; 0: one a core, at most one a micro-batch."),
+    INT(cpu.threads, "1", 1, 1024, FIXED, "Threads of a worker; the weights' bits depend on it."),
+    CHOICE(cpu.convolution, "auto", convolutions, FIXED,
+           "Convolution algorithm: auto takes Winograd where it pays, direct rounds finer."),
+    INT(cpu.eval_batch, "16", 1, 65536, FIXED, "Samples that are evaluated together."),
+};
+
+const cr_option_table cr_config_table = {options, sizeof options / sizeof *options};
