@@ -1,5 +1,9 @@
-/* The group of ranks. comm_mpi.c is Open MPI, comm_serial.c a group of one that needs no launcher. All collectives move
- * bytes; none adds floating-point numbers (see reduce.h). */
+/* The group of ranks. comm_mpi.c is Open MPI, comm_serial.c a group of one that needs no launcher. Collectives move
+ * bytes; none adds floating-point numbers (see reduce.h), but for cr_comm_sum_unordered().
+ *
+ * Threads: any thread may call, but only one at a time, for all groups of the process together. The exception is
+ * cr_comm_abort(), which a watching thread may call while another waits in a collective. While a rank waits for others
+ * it sleeps; it does not take a core from those that still compute. */
 #ifndef CRISOL_COMM_H
 #define CRISOL_COMM_H
 
@@ -11,18 +15,18 @@
 typedef struct cr_comm cr_comm;
 
 /* All processes of the job; a group of one when no launcher (mpirun, srun with PMI/PMIx) started this process, in
- * which case MPI is not even initialised. MPI is asked for MPI_THREAD_MULTIPLE… only one thread calls a group at a
- * time. Collective. */
+ * which case MPI is not even initialised. Once in a process. Errors: CR_BAD_CONFIG when srun started several tasks
+ * without PMIx; CR_INTERNAL with MPI's text. Collective. */
 CR_NODISCARD cr_status cr_comm_open_world(cr_comm **comm);
 /* A group of one, without MPI. Local. */
 CR_NODISCARD cr_status cr_comm_open_serial(cr_comm **comm);
 /* Splits: ranks with equal `color` form a group, ordered by their rank in `comm`. color < 0: no group, *part is null.
  * Collective. */
 CR_NODISCARD cr_status cr_comm_split(cr_comm *comm, int color, cr_comm **part);
-/* Closing the world finalises MPI. Accepts a pointer to null. Collective. */
+/* Closing the world finalises MPI; close its parts before it. Accepts a pointer to null. Collective. */
 void cr_comm_close(cr_comm **comm);
 /* Ends every rank of the job at once with this exit code; for a rank that cannot reach the others in order. Does not
- * return under MPI; serial: _exit. */
+ * return; serial or null: _exit. */
 void cr_comm_abort(cr_comm *comm, int exit_code);
 
 int cr_comm_rank(const cr_comm *comm);
@@ -32,7 +36,8 @@ int cr_comm_local_rank(
 int cr_comm_local_size(const cr_comm *comm);
 const char *cr_comm_library(const cr_comm *comm); /* "Open MPI 4.1.4", "serial" */
 
-/* Collective, blocking. Sizes are bytes, of any size_t value (messages over INT_MAX are cut). */
+/* Collective, blocking. Sizes are bytes, of any size_t value (messages over MPI's limit are cut). An error of the MPI
+ * library is CR_INTERNAL with its text, and the group is then of no more use. */
 CR_NODISCARD cr_status cr_comm_barrier(cr_comm *comm);
 CR_NODISCARD cr_status cr_comm_broadcast(cr_comm *comm, void *data, size_t bytes, int root);
 /* Every rank contributes `bytes` (the same everywhere); `all` receives size × bytes in rank order. */
@@ -46,9 +51,13 @@ CR_NODISCARD cr_status cr_comm_alltoallv(cr_comm *comm, const void *send, const 
                                          const size_t send_offsets[], void *receive, const size_t receive_counts[],
                                          const size_t receive_offsets[]);
 
+/* data[i] on every rank becomes the sum over ranks, in whatever order the MPI library adds: the bits depend on the
+ * number of ranks and on the library. Only for `reduction: library`. Collective, blocking. */
+CR_NODISCARD cr_status cr_comm_sum_unordered(cr_comm *comm, float *data, int64_t n);
+
 /* All ranks learn the worst of their states: if any `mine` is not CR_OK, every rank returns the status of the lowest
- * failing rank, with that rank's message ("rank 2 (host): …") as its own message. `mine` CR_OK everywhere: CR_OK.
- * Collective. */
+ * failing rank, with that rank's message ("rank 2 (host): …") as its own message. `mine` CR_OK everywhere: CR_OK. In a
+ * group of one the message stays as it is. Collective. */
 CR_NODISCARD cr_status cr_comm_agree(cr_comm *comm, cr_status mine);
 
 #endif
