@@ -23,13 +23,16 @@ typedef struct cr_tree_node {
     float *data;   /* [n]; owned by the stack's pool */
 } cr_tree_node;
 
-/* A worker's stack over leaves [begin, end) of W. All buffers are made at creation, 64-byte aligned. */
+/* A worker's stack over leaves [begin, end) of W. All buffers are made at creation, 64-byte aligned: as many of n
+ * floats as are in use at once, the leaf being written included. For m leaves that begin at a multiple of a power of
+ * two ≥ m, that is 1 + log2(m), rounded down; otherwise at most twice as many. */
 typedef struct cr_tree_stack cr_tree_stack;
 CR_NODISCARD cr_status cr_tree_stack_create(int64_t n, int64_t n_leaves, int64_t begin, int64_t end,
                                             cr_tree_stack **stack);
 void cr_tree_stack_destroy(cr_tree_stack **stack);
 void cr_tree_stack_reset(cr_tree_stack *stack);  /* before the first leaf of a step */
-float *cr_tree_stack_leaf(cr_tree_stack *stack); /* where the next leaf's gradient is to be written, [n] */
+float *cr_tree_stack_leaf(cr_tree_stack *stack); /* where the next leaf's gradient is to be written, [n]; null
+                                                     after the last leaf */
 void cr_tree_stack_push(cr_tree_stack *stack);   /* that leaf is written: merge what can be merged */
 int cr_tree_stack_nodes(const cr_tree_stack *stack,
                         const cr_tree_node **nodes); /* left to right, after the last leaf */
@@ -47,7 +50,10 @@ typedef struct cr_reducer_params {
     cr_reduction
         reduction; /* LIBRARY: MPI_Allreduce of the ranks' sums; the result then depends on the number of ranks */
 } cr_reducer_params;
-/* Collective. Leaves are shared among ranks by cr_share(W, size, rank); 1 ≤ size ≤ W, otherwise CR_BAD_CONFIG. */
+/* Leaves are shared among ranks by cr_share(W, size, rank); 1 ≤ size ≤ W, otherwise CR_BAD_CONFIG. Fails on all ranks
+ * or on none; CR_INTERNAL when ranks disagree on n, W or reduction. Memory beside the workers' stacks: one receive
+ * buffer of 1 MiB for each node of the other ranks (a rank's leaves are one node when W is a power of two and the ranks
+ * divide it), at most a slice. The root is made in a stack's buffer. Collective. */
 CR_NODISCARD cr_status cr_reducer_create(cr_comm *comm, const cr_reducer_params *params, cr_reducer **reducer);
 void cr_reducer_destroy(cr_reducer **reducer);
 cr_tree_stack *cr_reducer_stack(cr_reducer *reducer, int worker); /* null for a worker without leaves */
@@ -55,11 +61,14 @@ void cr_reducer_leaves(const cr_reducer *reducer, int worker, int64_t *begin,
                        int64_t *end); /* global micro-batch indices of a worker */
 
 /* After every worker of every rank pushed its leaves: *sum [n] is the tree's root, the same bits on every rank, valid
- * until the next step. The additions run on `workers`, cut into slices (elementwise, so the cut changes no bit).
- * Collective, blocking. */
+ * until a stack is reset or written to for the next step. The additions run on `workers`, cut into slices (elementwise,
+ * so the cut changes no bit); their number need not be n_workers. LIBRARY: a rank's nodes are added from left to right,
+ * then cr_comm_sum_unordered(). Errors: CR_INTERNAL when a worker did not push all its leaves (found before anything is
+ * sent: agree on the workers' status first, cr_comm_agree()) or the exchange failed. Collective, blocking. */
 CR_NODISCARD cr_status cr_reducer_sum(cr_reducer *reducer, cr_workers *workers, const float **sum);
 
-/* Bytes that this rank sent in the latest cr_reducer_sum, and seconds it took. */
+/* Bytes that this rank sent in the latest cr_reducer_sum (LIBRARY: the least that an all-reduce sends; what the library
+ * really sent is not known), and seconds it took. */
 void cr_reducer_cost(const cr_reducer *reducer, int64_t *sent_bytes, double *seconds);
 
 #endif
