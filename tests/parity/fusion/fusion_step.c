@@ -1,0 +1,107 @@
+#include "fusion_step.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static int64_t n_state(const fusion_run *run)
+{
+    return run->source->net->n_params + run->source->net->n_stats;
+}
+
+static void expect_ok(cr_status status)
+{
+    if (status != CR_OK)
+        fail_msg("%s", cr_error_message());
+}
+
+cr_status fusion_run_open(const fusion_case *source, cr_backend *backend, cr_program_params params, fusion_run *run)
+{
+    cr_status status = CR_OK;
+    const cr_net *net = source->net;
+    *run = (fusion_run){.source = source, .backend = backend, .micro_batch = source->batch / source->n_micro};
+    params.micro_batch = run->micro_batch;
+    params.training = true;
+    CR_TRY(cr_program_create(backend, net, &params, &run->training));
+    params.training = false;
+    CR_TRY(cr_program_create(backend, net, &params, &run->evaluation));
+    run->state = aligned_floats(n_state(run));
+    run->gradient = aligned_floats(n_state(run));
+    run->part = aligned_floats(n_state(run));
+    for (int m = 0; m < CR_OPTIMIZER_MAX_MOMENTS; m++)
+        run->moments[m] = aligned_floats(n_state(run));
+    run->logits = aligned_floats(source->batch * net->n_classes);
+    run->losses = calloc((size_t)source->batch, sizeof *run->losses);
+    assert_non_null(run->losses);
+    cr_backend_state_import(backend, net, source->state, run->state);
+done:
+    if (status != CR_OK)
+        fusion_run_close(run);
+    return status;
+}
+
+void fusion_run_close(fusion_run *run)
+{
+    cr_program_destroy(&run->training);
+    cr_program_destroy(&run->evaluation);
+    free(run->state);
+    free(run->gradient);
+    free(run->part);
+    for (int m = 0; m < CR_OPTIMIZER_MAX_MOMENTS; m++)
+        free(run->moments[m]);
+    free(run->logits);
+    free(run->losses);
+    *run = (fusion_run){0};
+}
+
+static cr_batch micro_batch(const fusion_run *run, int64_t w, const cr_loss *loss)
+{
+    const fusion_case *source = run->source;
+    int64_t first = w * run->micro_batch;
+    return (cr_batch){.images = source->images + first * FUSION_IMAGE_SIZE * FUSION_IMAGE_SIZE * 3,
+                      .metadata = source->metadata + first * source->net->n_features,
+                      .labels = source->labels + first,
+                      .samples = source->samples + first,
+                      .state_version = (uint64_t)run->step + 1,
+                      .loss = loss};
+}
+
+void fusion_run_evaluate(fusion_run *run)
+{
+    for (int64_t w = 0; w < run->source->n_micro; w++) {
+        cr_batch batch = micro_batch(run, w, NULL);
+        expect_ok(cr_program_evaluate(run->evaluation, run->state, &batch,
+                                      run->logits + w * run->micro_batch * run->source->net->n_classes));
+    }
+}
+
+void fusion_run_gradient(fusion_run *run)
+{
+    const fusion_case *source = run->source;
+    cr_loss loss = {source->class_weights, source->smoothing, source->weight_sum};
+    memset(run->gradient, 0, (size_t)n_state(run) * sizeof(float));
+    run->loss = 0;
+    for (int64_t w = 0; w < source->n_micro; w++) {
+        int64_t first = w * run->micro_batch;
+        cr_batch batch = micro_batch(run, w, &loss);
+        cr_batch_result result = {run->logits + first * source->net->n_classes, run->losses + first};
+        expect_ok(cr_program_train(run->training, run->state, &batch, run->part, &result));
+        for (int64_t i = 0; i < n_state(run); i++)
+            run->gradient[i] += run->part[i];
+        for (int64_t i = first; i < first + run->micro_batch; i++)
+            run->loss += run->losses[i] / source->weight_sum;
+    }
+}
+
+void fusion_run_update(fusion_run *run, const cr_optimizer_params *params, double lr, double weight_decay)
+{
+    const cr_net *net = run->source->net;
+    cr_optimizer_span all = {0, net->n_params, 1.0, weight_decay};
+    run->step++;
+    for (int64_t i = net->n_params; i < n_state(run); i++)
+        run->state[i] = 0.9F * run->state[i] + 0.1F * (run->gradient[i] / (float)run->source->n_micro);
+    cr_optimizer_step(params, &all, 1, 0, net->n_params, run->step, lr, run->gradient, run->state, run->moments);
+}
