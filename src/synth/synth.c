@@ -26,7 +26,7 @@ enum {
 static const double odd_one_out = 0.03; /* specimens that look or measure like the other kind */
 static const char *const labels[] = {"striped-small", "dotted-small", "striped-large", "dotted-large"};
 static const char *const materials[N_MATERIALS] = {"wood", "brass", "steel", "stone"};
-static const double material_share[2][N_MATERIALS] = {{0.45, 0.35, 0.12, 0.08}, {0.08, 0.12, 0.35, 0.45}};
+static const double material_share[2][N_MATERIALS] = {{0.5, 0.38, 0.07, 0.05}, {0.05, 0.07, 0.38, 0.5}};
 static const char *const marks[N_MARKS] = {"polished", "stamped", "scratched", "cracked", "painted"};
 static const double mark_share[2][N_MARKS] = {{0.2, 0.3, 0.3, 0.2, 0.2}, {0.5, 0.3, 0.3, 0.2, 0.2}};
 
@@ -42,7 +42,7 @@ static specimen make_specimen(uint64_t seed, int64_t group)
     made.label = (int)(group % 4);
     made.texture = (made.label % 2 != 0) != happens(&rng, odd_one_out) ? CR_SYNTH_DOTS : CR_SYNTH_STRIPES;
     made.large = (made.label / 2 != 0) != happens(&rng, odd_one_out);
-    made.size_mm = (made.large ? 33 : 21) + 3.5 * cr_rng_normal(&rng);
+    made.size_mm = (made.large ? 34 : 20) + 3 * cr_rng_normal(&rng);
     return made;
 }
 

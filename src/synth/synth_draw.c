@@ -36,14 +36,17 @@ static color from_hsv(double hue, double saturation, double value)
     return made;
 }
 
-static scene make_scene(cr_rng *rng, const cr_synth_picture *picture)
+static scene make_scene(cr_rng *rng, cr_synth_texture texture, const cr_synth_picture *picture)
 {
     scene s;
-    double hue = cr_rng_uniform_double(rng), angle = between(rng, 0, PI), light = between(rng, 0, 2 * PI);
+    /* stripes come on warm grounds, dots on cold ones: what a net sees first */
+    double hue = texture == CR_SYNTH_STRIPES ? between(rng, 0, 0.14) : between(rng, 0.5, 0.7);
+    double angle = between(rng, 0, PI), light = between(rng, 0, 2 * PI);
     bool dark_ground = cr_rng_below(rng, 2) != 0;
     double bright = between(rng, 0.75, 0.95), dark = between(rng, 0.2, 0.45);
     s.ground = from_hsv(hue, between(rng, 0.2, 0.6), dark_ground ? dark : bright);
-    s.pattern = from_hsv(fmod(hue + between(rng, 0.1, 0.9), 1), between(rng, 0.2, 0.7), dark_ground ? bright : dark);
+    s.pattern =
+        from_hsv(fmod(hue + between(rng, -0.12, 0.12) + 1, 1), between(rng, 0.2, 0.7), dark_ground ? bright : dark);
     s.shape = from_hsv(cr_rng_uniform_double(rng), between(rng, 0.4, 0.9), between(rng, 0.3, 0.9));
     s.direction_x = cos(angle);
     s.direction_y = sin(angle);
@@ -102,7 +105,7 @@ void cr_synth_draw(cr_rng *rng, cr_synth_texture texture, cr_synth_picture *pict
     const uint64_t n_sides = CR_SYNTH_MAX_SIDE - CR_SYNTH_MIN_SIDE + 1;
     picture->width = CR_SYNTH_MIN_SIDE + (int)cr_rng_below(rng, n_sides);
     picture->height = CR_SYNTH_MIN_SIDE + (int)cr_rng_below(rng, n_sides);
-    scene s = make_scene(rng, picture);
+    scene s = make_scene(rng, texture, picture);
     uint8_t *out = picture->pixels;
     for (int y = 0; y < picture->height; y++)
         for (int x = 0; x < picture->width; x++) {

@@ -1,0 +1,30 @@
+# shellcheck shell=bash disable=SC2034
+# Shared by the scripts of this folder: sourced, never run. Leaves in `source_folder` the checkout, in `cores` how many
+# processors this process may use.
+set -euo pipefail
+
+source_folder=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cores=$(nproc)
+
+# Open MPI refuses to run as root unless told twice; in a container there is often no one else.
+if [ "$(id -u)" -eq 0 ]; then
+    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+fi
+
+say() {
+    printf '\n== %s\n' "$*"
+}
+
+# build PRESET [CMAKE-OPTION…]: configures quietly and builds on all cores.
+build() {
+    local preset=$1 log
+    shift
+    mkdir -p "$source_folder/build"
+    log=$source_folder/build/$preset-configure.log
+    if ! (cd "$source_folder" && cmake --preset "$preset" "$@") >"$log" 2>&1; then
+        cat "$log"
+        printf 'configuring failed; %s has the text above\n' "$log" >&2
+        return 1
+    fi
+    cmake --build "$source_folder/build/$preset" --parallel "$cores"
+}
