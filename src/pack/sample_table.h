@@ -54,6 +54,7 @@ typedef struct cr_sample_table {
     cr_reject *rejects;
     int64_t n_rejects;
     char *recipe_text; /* the recipe file as read, for the manifest */
+    float *features;   /* the block that the rows' metadata point into */
 } cr_sample_table;
 
 /* Reads recipe and table, filters, labels, splits. Rows that cannot be used are rejects. `root`: see
@@ -67,7 +68,8 @@ void cr_sample_table_destroy(cr_sample_table **table);
 CR_NODISCARD cr_status cr_sample_table_reject(cr_sample_table *table, int64_t index, const char *reason,
                                               const char *detail);
 /* Means, deviations and missing counts of the training split over rows that are not rejected; to be called after the
- * images are known. */
+ * images are known. Numeric columns that are constant or have no value get the deviation 1, so that nobody divides by
+ * zero. */
 void cr_sample_table_statistics(cr_sample_table *table);
 
 /* Opens `path` beneath the folder descriptor `root` for reading: regular files only, never through "..", an absolute
