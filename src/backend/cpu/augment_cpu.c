@@ -1,0 +1,50 @@
+#include "augment_cpu.h"
+
+#include "vector.h"
+
+/* A channel's 256 possible results, computed as torchvision does (ToTensor, then Normalize, float32). */
+typedef struct pixel_table {
+    float value[3][256];
+    uint16_t half[3][256];
+} pixel_table;
+
+static void fill_table(pixel_table *table)
+{
+    for (int c = 0; c < 3; c++)
+        for (int x = 0; x < 256; x++) {
+            table->value[c][x] = ((float)x / 255.0f - cr_image_mean[c]) / cr_image_deviation[c];
+            table->half[c][x] = cr_bf16_from_float(table->value[c][x]);
+        }
+}
+
+/* Source pixel of output column 0 and the step to the next one. */
+static const uint8_t *row_start(const uint8_t *image, int64_t y, int64_t width, bool flip, int64_t *step)
+{
+    *step = flip ? -3 : 3;
+    return image + (y * width + (flip ? width - 1 : 0)) * 3;
+}
+
+void cr_augment_image(const uint8_t *image, const cr_augment *augment, const cr_place *place, int64_t index, void *data)
+{
+    pixel_table table;
+    fill_table(&table);
+    bool flip = augment && augment->hflip;
+    int64_t width = place->shape.width, area = place->shape.height * width;
+    bool nhwc = place->format == CR_FORMAT_NHWC;
+    int64_t pixel_step = nhwc ? 3 : 1, plane_step = nhwc ? 1 : area;
+    for (int64_t y = 0; y < place->shape.height; y++) {
+        int64_t step, out = index * 3 * area + y * width * pixel_step;
+        const uint8_t *from = row_start(image, y, width, flip, &step);
+        if (place->bf16) {
+            uint16_t *to = (uint16_t *)data + out;
+            for (int64_t x = 0; x < width; x++, from += step, to += pixel_step)
+                for (int c = 0; c < 3; c++)
+                    to[c * plane_step] = table.half[c][from[c]];
+        } else {
+            float *to = (float *)data + out;
+            for (int64_t x = 0; x < width; x++, from += step, to += pixel_step)
+                for (int c = 0; c < 3; c++)
+                    to[c * plane_step] = table.value[c][from[c]];
+        }
+    }
+}

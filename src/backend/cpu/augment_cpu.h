@@ -1,0 +1,15 @@
+/* Pixels of one sample: uint8 image + what the sample drew → normalised numbers in the layout that the first
+ * convolution reads, in one pass. */
+#ifndef CRISOL_BACKEND_CPU_AUGMENT_CPU_H
+#define CRISOL_BACKEND_CPU_AUGMENT_CPU_H
+
+#include "place.h"
+
+#include "crisol/augment.h"
+
+/* `image` [height, width, 3]; `augment` may be null (nothing). Writes sample `index` of `data`, which lies as `place`
+ * says (3 channels, PLAIN or NHWC, float32 or bf16): (x/255 - mean) / deviation. */
+void cr_augment_image(const uint8_t *image, const cr_augment *augment, const cr_place *place, int64_t index,
+                      void *data);
+
+#endif

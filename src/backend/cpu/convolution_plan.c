@@ -1,0 +1,188 @@
+#include "convolution.h"
+
+#include "weights.h"
+
+#include <stdlib.h>
+
+static cr_convolution_spec spec_of(const cr_cpu_program *program, const cr_step *step, cr_pass pass)
+{
+    const cr_layer *layer = &program->net->layers[step->layer];
+    cr_convolution_spec spec = {.src = program->values[step->src].place,
+                                .dst = program->values[step->dst].place,
+                                .kernel = layer->kernel,
+                                .stride = layer->stride,
+                                .padding = layer->padding,
+                                .pass = pass};
+    spec.winograd = program->params.convolution == CR_CONVOLUTION_AUTO && !spec.src.bf16 && layer->kernel == 3 &&
+                    layer->stride == 1;
+    return spec;
+}
+
+static void destroy_kernel(cr_kernel *kernel)
+{
+    cr_operation_destroy(&kernel->run);
+    cr_operation_destroy(&kernel->move);
+}
+
+/* A kernel and, where it wants another layout than the state's, the way of the weights. Both null, with CR_OK, where
+ * the library lacks one of them. */
+static cr_status create_kernel(cr_cpu_program *program, const cr_convolution_spec *spec, cr_kernel *kernel)
+{
+    cr_status status = CR_OK;
+    CR_TRY(cr_convolution_create(program->engine, spec, &kernel->run));
+    if (!kernel->run || cr_operation_weights_are_native(kernel->run))
+        goto done;
+    if (spec->pass == CR_PASS_WEIGHTS) {
+        CR_TRY(cr_weights_unpack_create(program->engine, kernel->run, &kernel->move));
+    } else {
+        CR_TRY(cr_weights_pack_create(program->engine, kernel->run, false, &kernel->move));
+        kernel->move_plain = !kernel->move;
+        if (!kernel->move)
+            CR_TRY(cr_weights_pack_create(program->engine, kernel->run, true, &kernel->move));
+    }
+    if (!kernel->move)
+        destroy_kernel(kernel);
+done:
+    return status;
+}
+
+/* Winograd where it was asked for and the library has it, direct otherwise. */
+static cr_status choose_kernel(cr_cpu_program *program, const cr_step *step, cr_convolution_spec *spec,
+                               cr_kernel *kernel)
+{
+    cr_status status = CR_OK;
+    CR_TRY(create_kernel(program, spec, kernel));
+    if (!kernel->run && spec->winograd) {
+        spec->winograd = false;
+        CR_TRY(create_kernel(program, spec, kernel));
+    }
+    if (!kernel->run)
+        status = cr_fail(CR_BAD_CONFIG, "oneDNN has no %s kernel for layer %s on this processor: %s",
+                         spec->src.bf16 ? "bf16" : "float32", program->net->layers[step->layer].name,
+                         spec->src.bf16 ? "set train.precision to f32" : "take another kernel size or channel count");
+done:
+    return status;
+}
+
+/* Kernel, weights in its layout, scratch. Weights that depend on the state alone stay from run to run. */
+static cr_status plan_kernel(cr_cpu_program *program, const cr_step *step, cr_convolution_spec *spec, int time,
+                             cr_kernel *kernel)
+{
+    cr_status status = CR_OK;
+    bool gradient = spec->pass == CR_PASS_WEIGHTS, fold = spec->pass == CR_PASS_EVALUATION;
+    kernel->moved = kernel->scratch = kernel->move_scratch = CR_NONE;
+    CR_TRY(choose_kernel(program, step, spec, kernel));
+    CR_TRY(cr_buffer_add(program, cr_operation_scratch_bytes(kernel->run), time, &kernel->scratch));
+    bool native = cr_operation_weights_are_native(kernel->run);
+    if (!native)
+        CR_TRY(cr_buffer_add(program, cr_operation_scratch_bytes(kernel->move), gradient ? time : CR_TIME_PREPARE,
+                             &kernel->move_scratch));
+    if (!native || fold)
+        CR_TRY(cr_buffer_add(program, cr_operation_weight_bytes(kernel->run), time, &kernel->moved));
+    if (!gradient)
+        cr_buffer_keep(program, kernel->moved);
+done:
+    return status;
+}
+
+static size_t channel_bytes(const cr_cpu_program *program, const cr_step *step)
+{
+    return (size_t)cr_norm_channels(program->values[step->dst].place.shape.channels) * 4 * sizeof(float);
+}
+
+static cr_status plan_training(cr_cpu_program *program, cr_step *step)
+{
+    cr_status status = CR_OK;
+    cr_convolution_step *own = step->convolution;
+    const cr_layer *layer = &program->net->layers[step->layer];
+    cr_value *dst = &program->values[step->dst];
+    int time = cr_step_index(program, step);
+    cr_convolution_spec spec = spec_of(program, step, CR_PASS_TRAINING);
+    CR_TRY(plan_kernel(program, step, &spec, time, &own->forward));
+    CR_TRY(cr_buffer_add(program, cr_place_bytes(&dst->place), time, &own->x));
+    if (layer->bn_weight >= 0)
+        CR_TRY(cr_buffer_add(program, cr_place_bytes(&dst->place), time, &dst->buffer));
+    else /* nothing needs what came before bias, add and ReLU */
+        dst->buffer = own->x;
+    own->mask_kind = !layer->relu ? CR_MASK_NONE : step->src2 == CR_NONE ? CR_MASK_RECOMPUTE : CR_MASK_BYTES;
+    if (own->mask_kind == CR_MASK_BYTES)
+        CR_TRY(cr_buffer_add(program, (size_t)cr_place_elements(&dst->place), time, &own->mask));
+    CR_TRY(cr_buffer_add(program, channel_bytes(program, step), time, &own->channels));
+done:
+    return status;
+}
+
+/* A residual that nobody reads later is overwritten by the sum: oneDNN adds to what dst holds. */
+static bool residual_can_become_dst(const cr_cpu_program *program, const cr_step *step)
+{
+    const cr_value *residual = &program->values[step->src2], *src = &program->values[step->src];
+    return residual->last_reader == cr_step_index(program, step) && residual->buffer != src->buffer &&
+           cr_place_equal(&residual->place, &program->values[step->dst].place);
+}
+
+static cr_status plan_evaluation(cr_cpu_program *program, cr_step *step)
+{
+    cr_status status = CR_OK;
+    cr_convolution_step *own = step->convolution;
+    cr_value *dst = &program->values[step->dst];
+    int time = cr_step_index(program, step);
+    cr_convolution_spec spec = spec_of(program, step, CR_PASS_EVALUATION);
+    spec.bias = true;
+    spec.relu = program->net->layers[step->layer].relu;
+    spec.sum = step->src2 != CR_NONE;
+    CR_TRY(plan_kernel(program, step, &spec, time, &own->forward));
+    own->fused_sum = spec.sum && residual_can_become_dst(program, step);
+    if (own->fused_sum)
+        dst->buffer = program->values[step->src2].buffer;
+    else
+        CR_TRY(cr_buffer_add(program, cr_place_bytes(&dst->place), time, &dst->buffer));
+    CR_TRY(cr_buffer_add(program, channel_bytes(program, step), time, &own->channels));
+    cr_buffer_keep(program, own->channels);
+done:
+    return status;
+}
+
+cr_status cr_convolution_plan_forward(cr_cpu_program *program, cr_step *step)
+{
+    step->convolution = calloc(1, sizeof *step->convolution);
+    if (!step->convolution)
+        return cr_fail_memory("a convolution", sizeof *step->convolution);
+    step->convolution->x = step->convolution->mask = step->convolution->channels = CR_NONE;
+    return program->params.training ? plan_training(program, step) : plan_evaluation(program, step);
+}
+
+cr_status cr_convolution_plan_backward(cr_cpu_program *program, cr_step *step)
+{
+    cr_status status = CR_OK;
+    cr_convolution_step *own = step->convolution;
+    const cr_value *dst = &program->values[step->dst];
+    int time = cr_backward_time(program, cr_step_index(program, step));
+    cr_convolution_spec spec = spec_of(program, step, CR_PASS_WEIGHTS);
+    CR_TRY(plan_kernel(program, step, &spec, time, &own->weights));
+    cr_buffer_use(program, own->x, time);
+    cr_buffer_use(program, own->mask, time);
+    cr_buffer_use(program, own->channels, time);
+    cr_buffer_use(program, program->values[step->src].buffer, time);
+    bool has_residual = step->src2 != CR_NONE && program->values[step->src2].wants_gradient;
+    own->writes_dz = has_residual || dst->n_gradients == 2;
+    if (has_residual) /* the masked gradient is the residual's, as it is */
+        step->sink2 = cr_gradient_add(program, step->src2, dst->gradients[0], time);
+    if (program->values[step->src].wants_gradient) {
+        spec = spec_of(program, step, CR_PASS_DATA);
+        CR_TRY(plan_kernel(program, step, &spec, time, &own->data));
+        CR_TRY(cr_gradient_new(program, step->src, time, &step->sink));
+    }
+done:
+    return status;
+}
+
+void cr_convolution_step_destroy(cr_convolution_step **step)
+{
+    if (!step || !*step)
+        return;
+    destroy_kernel(&(*step)->forward);
+    destroy_kernel(&(*step)->data);
+    destroy_kernel(&(*step)->weights);
+    free(*step);
+    *step = NULL;
+}

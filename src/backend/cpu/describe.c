@@ -1,0 +1,66 @@
+/* What a program is made of, and where its time went. */
+#include "convolution.h"
+#include "dense.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+static void set_name(json_t *fact, const char *key, const cr_operation *operation)
+{
+    if (operation)
+        json_object_set_new(fact, key, json_string(cr_operation_name(operation)));
+}
+
+static json_t *describe_step(const cr_cpu_program *program, const cr_step *step)
+{
+    json_t *fact = json_object();
+    json_object_set_new(fact, "layer", json_string(program->net->layers[step->layer].name));
+    if (step->convolution) {
+        set_name(fact, "forward", step->convolution->forward.run);
+        set_name(fact, "backward_data", step->convolution->data.run);
+        set_name(fact, "backward_weights", step->convolution->weights.run);
+    } else if (step->dense) {
+        set_name(fact, "forward", step->dense->forward.run);
+        set_name(fact, "backward_data", step->dense->data.run);
+        set_name(fact, "backward_weights", step->dense->weights.run);
+    }
+    return fact;
+}
+
+struct json_t *cr_program_describe_cpu(const cr_program *head)
+{
+    const cr_cpu_program *program = (const cr_cpu_program *)head;
+    json_t *facts = json_array();
+    for (int s = 0; facts && s < program->n_steps; s++)
+        if (program->steps[s].convolution || program->steps[s].dense)
+            json_array_append_new(facts, describe_step(program, &program->steps[s]));
+    return facts;
+}
+
+static const char *kind_name(const cr_step *step)
+{
+    static const char *const names[] = {"convolution", "max pool", "average pool", "dense",
+                                        "dropout",     "concat",   "convert"};
+    return names[step->kind];
+}
+
+void cr_program_profile_cpu(const cr_program *head)
+{
+    const cr_cpu_program *program = (const cr_cpu_program *)head;
+    double runs = program->n_runs > 0 ? (double)program->n_runs : 1.0, forward = program->input_s, backward = 0.0;
+    printf("%-32s %-13s %12s %13s   kernel\n", "layer", "kind", "forward ms", "backward ms");
+    printf("%-32s %-13s %12.3f %13s\n", "(weights, images)", "input", program->input_s / runs * 1e3, "");
+    for (int s = 0; s < program->n_steps; s++) {
+        const cr_step *step = &program->steps[s];
+        const cr_operation *operation = step->convolution ? step->convolution->forward.run
+                                        : step->dense     ? step->dense->forward.run
+                                                          : NULL;
+        printf("%-32s %-13s %12.3f %13.3f   %s\n", program->net->layers[step->layer].name, kind_name(step),
+               step->forward_s / runs * 1e3, step->backward_s / runs * 1e3,
+               operation ? cr_operation_name(operation) : "");
+        forward += step->forward_s;
+        backward += step->backward_s;
+    }
+    printf("%-46s %12.3f %13.3f   memory %zu MB\n", "total a micro-batch", forward / runs * 1e3, backward / runs * 1e3,
+           program->arena_bytes >> 20);
+}

@@ -1,0 +1,156 @@
+/* From the net's layers to steps over values, each value in the formats that its readers want. */
+#include "program.h"
+
+#include <stdlib.h>
+
+/* The forms that a value of the net may have in a program. */
+typedef enum form {
+    FORM_PLAIN,   /* float32, [n, C, H, W]: dense layers, dropout, concat, logits */
+    FORM_SPATIAL, /* as convolutions want it */
+    FORM_INPUT,   /* the image as the first convolution wants it */
+    N_FORMS
+} form;
+
+typedef struct lowering {
+    cr_cpu_program *program;
+    int (*forms)[N_FORMS]; /* [net's values]: value of the program or CR_NONE */
+} lowering;
+
+static cr_place place_of(const lowering *state, int net_value, form wanted)
+{
+    const cr_cpu_program *program = state->program;
+    int64_t n = program->params.micro_batch;
+    cr_shape shape = program->net->values[net_value];
+    if (wanted == FORM_PLAIN)
+        return cr_place_make(n, shape, CR_FORMAT_PLAIN, false);
+    if (wanted == FORM_SPATIAL)
+        return cr_place_make(n, shape, program->spatial, program->bf16);
+    cr_format format = program->spatial == CR_FORMAT_NHWC ? CR_FORMAT_NHWC : CR_FORMAT_PLAIN;
+    return cr_place_make(n, shape, format, program->bf16);
+}
+
+static int add_value(lowering *state, int net_value, form wanted, bool wants_gradient)
+{
+    cr_cpu_program *program = state->program;
+    int index = program->n_values++;
+    program->values[index] = (cr_value){.place = place_of(state, net_value, wanted),
+                                        .buffer = CR_NONE,
+                                        .last_reader = CR_NONE,
+                                        .wants_gradient = wants_gradient && program->params.training};
+    state->forms[net_value][wanted] = index;
+    return index;
+}
+
+static cr_step *add_step(lowering *state, cr_step_kind kind, int layer, int src, int src2, int dst)
+{
+    cr_cpu_program *program = state->program;
+    int index = program->n_steps++;
+    program->steps[index] = (cr_step){.kind = kind,
+                                      .layer = layer,
+                                      .src = src,
+                                      .src2 = src2,
+                                      .dst = dst,
+                                      .sink = {CR_NONE, CR_NONE},
+                                      .sink2 = {CR_NONE, CR_NONE},
+                                      .bytes = CR_NONE};
+    program->values[src].last_reader = index;
+    if (src2 != CR_NONE)
+        program->values[src2].last_reader = index;
+    return &program->steps[index];
+}
+
+/* The value in the wanted form; converted once, before its first reader. */
+static int need(lowering *state, int net_value, form wanted, int layer)
+{
+    int *forms = state->forms[net_value];
+    if (forms[wanted] != CR_NONE)
+        return forms[wanted];
+    int from = forms[FORM_PLAIN] != CR_NONE     ? forms[FORM_PLAIN]
+               : forms[FORM_SPATIAL] != CR_NONE ? forms[FORM_SPATIAL]
+                                                : forms[FORM_INPUT];
+    int to = add_value(state, net_value, wanted, state->program->values[from].wants_gradient);
+    add_step(state, CR_STEP_CONVERT, layer, from, CR_NONE, to);
+    return to;
+}
+
+static void lower_convolution(lowering *state, int index)
+{
+    const cr_layer *layer = &state->program->net->layers[index];
+    int src = need(state, layer->src, layer->src == CR_VALUE_IMAGE ? FORM_INPUT : FORM_SPATIAL, index);
+    int src2 = layer->src2 >= 0 ? need(state, layer->src2, FORM_SPATIAL, index) : CR_NONE;
+    int dst = add_value(state, layer->dst, FORM_SPATIAL, true);
+    add_step(state, CR_STEP_CONVOLUTION, index, src, src2, dst);
+}
+
+/* Layers whose value depends on parameters only as far as their sources do. */
+static void lower_simple(lowering *state, int index, cr_step_kind kind, form from, form to)
+{
+    const cr_layer *layer = &state->program->net->layers[index];
+    int src = need(state, layer->src, from, index);
+    int src2 = layer->src2 >= 0 ? need(state, layer->src2, from, index) : CR_NONE;
+    const cr_value *values = state->program->values;
+    bool gradient = values[src].wants_gradient || (src2 != CR_NONE && values[src2].wants_gradient);
+    int dst = add_value(state, layer->dst, to, gradient || kind == CR_STEP_DENSE);
+    add_step(state, kind, index, src, src2, dst);
+}
+
+static void lower_dropout(lowering *state, int index)
+{
+    const cr_layer *layer = &state->program->net->layers[index];
+    if (state->program->params.training && layer->dropout > 0) {
+        lower_simple(state, index, CR_STEP_DROPOUT, FORM_PLAIN, FORM_PLAIN);
+        return;
+    }
+    for (int f = 0; f < N_FORMS; f++) /* the identity is another name */
+        state->forms[layer->dst][f] = state->forms[layer->src][f];
+}
+
+static void lower_layer(lowering *state, int index)
+{
+    switch (state->program->net->layers[index].kind) {
+    case CR_LAYER_CONV:
+        lower_convolution(state, index);
+        break;
+    case CR_LAYER_MAX_POOL:
+        lower_simple(state, index, CR_STEP_MAX_POOL, FORM_SPATIAL, FORM_SPATIAL);
+        break;
+    case CR_LAYER_GLOBAL_AVERAGE_POOL:
+        lower_simple(state, index, CR_STEP_AVERAGE_POOL, FORM_SPATIAL, FORM_PLAIN);
+        break;
+    case CR_LAYER_DENSE:
+        lower_simple(state, index, CR_STEP_DENSE, FORM_PLAIN, FORM_PLAIN);
+        break;
+    case CR_LAYER_DROPOUT:
+        lower_dropout(state, index);
+        break;
+    case CR_LAYER_CONCAT:
+        lower_simple(state, index, CR_STEP_CONCAT, FORM_PLAIN, FORM_PLAIN);
+        break;
+    }
+}
+
+cr_status cr_program_lower(cr_cpu_program *program)
+{
+    const cr_net *net = program->net;
+    lowering state = {.program = program};
+    size_t room = (size_t)net->n_values * N_FORMS, steps = (size_t)net->n_layers + room;
+    cr_status status = CR_OK;
+    state.forms = calloc((size_t)net->n_values, sizeof *state.forms);
+    program->values = calloc(room, sizeof *program->values);
+    program->steps = calloc(steps, sizeof *program->steps);
+    if (!state.forms || !program->values || !program->steps) {
+        status = cr_fail_memory("a program", steps * sizeof *program->steps);
+        goto done;
+    }
+    for (int v = 0; v < net->n_values; v++)
+        for (int f = 0; f < N_FORMS; f++)
+            state.forms[v][f] = CR_NONE;
+    program->image = net->uses_image ? add_value(&state, CR_VALUE_IMAGE, FORM_INPUT, false) : CR_NONE;
+    program->metadata = net->uses_metadata ? add_value(&state, CR_VALUE_METADATA, FORM_PLAIN, false) : CR_NONE;
+    for (int l = 0; l < net->n_layers; l++)
+        lower_layer(&state, l);
+    program->logits = need(&state, net->logits, FORM_PLAIN, net->n_layers - 1);
+done:
+    free(state.forms);
+    return status;
+}
