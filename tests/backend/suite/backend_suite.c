@@ -57,19 +57,28 @@ static double largest(const float *values, int64_t n)
     return most;
 }
 
-/* Worst tensor of a gradient in [first, end), each measured by its own largest number. A tensor whose exact gradient is
- * nothing but cancellation (a bias that the next batch norm takes away) is measured by a thousandth of the largest
- * gradient. */
+/* What an error in tensor t of a gradient is measured by: the tensor's largest number, but no less than a thousandth of
+ * the largest gradient; for the bias of a norm also the largest of its weight, for the next norm may take such a bias
+ * away, and what is left of its gradient is cancellation. */
+static double scale_of(const suite_case *c, const float *gradient, int t)
+{
+    const cr_tensor *tensor = &c->net->tensors[t];
+    double scale = largest(gradient + tensor->offset, tensor->count);
+    if (t < c->net->n_param_tensors)
+        scale = fmax(scale, 1e-3 * largest(gradient, c->net->n_params));
+    if (tensor->role == CR_TENSOR_BN_BIAS) /* its weight is the tensor before */
+        scale = fmax(scale, largest(gradient + tensor[-1].offset, tensor->count));
+    return scale > 0 ? scale : 1;
+}
+
+/* Worst tensor of a gradient among tensors [first, end). */
 static double worst_tensor(const suite_case *c, const float *a, const float *b, int first, int end, const char **name)
 {
-    double worst = 0, floor = 1e-3 * largest(b, c->net->n_params);
+    double worst = 0;
     *name = "";
     for (int t = first; t < end; t++) {
         const cr_tensor *tensor = &c->net->tensors[t];
-        double scale = largest(b + tensor->offset, tensor->count);
-        if (t < c->net->n_param_tensors)
-            scale = fmax(scale, floor);
-        double gap = gap_over(a + tensor->offset, b + tensor->offset, tensor->count, scale > 0 ? scale : 1);
+        double gap = gap_over(a + tensor->offset, b + tensor->offset, tensor->count, scale_of(c, b, t));
         if (gap <= worst)
             continue;
         worst = gap;
