@@ -6,17 +6,70 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef struct cr_augment_options { /* what the config asks for */
-    double hflip;                   /* probability */
+/* What the config asks for. Everything 0 asks for nothing. Source of all distributions: torchvision.transforms.v2. */
+typedef struct cr_augment_options {
+    int64_t size;                            /* side of the images, pixels; translate, crop and erase need it */
+    double hflip, vflip;                     /* probabilities */
+    double rotate;                           /* RandomRotation: degrees, angle uniform in ± */
+    double affine;                           /* RandomAffine: degrees, angle uniform in ± */
+    double translate[2];                     /* RandomAffine: shares of width and height, ±, rounded to whole pixels */
+    double scale[2];                         /* RandomAffine: lowest, highest; 0, 0 = none */
+    double shear[2];                         /* RandomAffine: degrees, ±, along x and along y */
+    double crop[2];                          /* RandomResizedCrop: lowest, highest share of the area; 0, 0 = none */
+    double crop_ratio[2];                    /* lowest, highest width / height of the crop, log-uniform */
+    double brightness, contrast, saturation; /* ColorJitter: factor uniform in max(0, 1 - v) … 1 + v; 0 = none */
+    double hue;                              /* ColorJitter: ± share of the colour circle, ≤ 0.5 */
+    double erase;                            /* RandomErasing: probability, after normalisation */
+    double erase_scale[2];                   /* lowest, highest share of the area */
+    double erase_ratio[2];                   /* lowest, highest height / width, log-uniform */
+    bool erase_noise;                        /* standard normal numbers instead of 0 */
 } cr_augment_options;
 
-typedef struct cr_augment { /* what one sample gets */
-    bool hflip;
+typedef enum cr_jitter {
+    CR_JITTER_BRIGHTNESS,
+    CR_JITTER_CONTRAST,
+    CR_JITTER_SATURATION,
+    CR_JITTER_HUE,
+    CR_JITTER_COUNT
+} cr_jitter;
+
+typedef struct cr_box { /* pixels; all 0: none */
+    int32_t top, left, height, width;
+} cr_box;
+
+/* What one sample gets; all zero: nothing. In this order: crop (stretched to the whole frame), flips, affine, all three
+ * in one bilinear resampling; colours in the order of `jitters`; normalisation; erasing. */
+typedef struct cr_augment {
+    bool hflip, vflip;
+    bool warps;           /* `inverse` holds */
+    double inverse[2][3]; /* (x + .5 - W/2, y + .5 - H/2, 1) of the output → offsets from the centre before the affine;
+                             what comes from outside the frame is 0 (black), tap by tap */
+    cr_box crop;
+    int32_t n_jitters;
+    cr_jitter jitters[CR_JITTER_COUNT]; /* kinds, in order */
+    float factors[CR_JITTER_COUNT];     /* by kind; hue: shift in turns */
+    cr_box erase;
+    bool erase_noise;
+    uint32_t noise_key[2]; /* Philox key of the noise */
 } cr_augment;
 
-/* Draws from Philox (seed, CR_RNG_AUGMENT, epoch, sample). The same numbers are consumed whatever the options are, so
- * that turning one option on does not change the others' draws. */
+enum {
+    CR_AUGMENT_SIZE_MAX = 1024
+};
+
+/* Draws from Philox (seed, CR_RNG_AUGMENT, epoch, sample). Each option draws from its own place in that stream, so that
+ * neither turning one on nor a later version's new option changes the others' draws. */
 cr_augment cr_augment_draw(const cr_augment_options *options, uint64_t seed, uint64_t epoch, uint64_t sample);
+
+/* The inverse of torchvision's affine map about the centre: angle in degrees, clockwise; translation in pixels; shear
+ * in degrees. A rotation by `a` (RandomRotation, counter-clockwise) is the affine map with angle -a. */
+void cr_augment_affine_inverse(double angle, const double translate[2], double scale, const double shear[2],
+                               double inverse[2][3]);
+
+/* Makes the pixels of one sample: `image` [size, size, 3] → `out` [3, size, size], (x/255 - mean) / deviation.
+ * 2 ≤ size ≤ CR_AUGMENT_SIZE_MAX; augment may be null (nothing). Local; allocates nothing; the bits depend on nothing
+ * but the arguments. */
+void cr_augment_apply(const uint8_t *image, int64_t size, const cr_augment *augment, float *out);
 
 /* ImageNet's statistics (torchvision): pixel = (x/255 - mean) / deviation, channels R, G, B. */
 extern const float cr_image_mean[3];

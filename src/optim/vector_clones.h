@@ -3,7 +3,8 @@
 #ifndef CRISOL_OPTIM_VECTOR_CLONES_H
 #define CRISOL_OPTIM_VECTOR_CLONES_H
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+/* Clones are chosen when the program is loaded, before a sanitizer's own start: there, one is enough. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !CRISOL_SANITIZED
 #define CR_VECTOR_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define CR_VECTOR_CLONES
