@@ -20,14 +20,14 @@ enum {
 bool cr_checkpoint_parse_name(const char *name, const char *suffix, int64_t *step)
 {
     char wanted[CR_CHECKPOINT_NAME_MAX];
-    if (strncmp(name, "step-", 5) || name[5] < '0' || name[5] > '9')
+    if (strncmp(name, "step-", 5) != 0 || name[5] < '0' || name[5] > '9')
         return false;
     errno = 0;
     long long number = strtoll(name + 5, NULL, 10);
     if (errno)
         return false;
     snprintf(wanted, sizeof wanted, "step-%lld%s", number, suffix);
-    if (strcmp(name, wanted))
+    if (strcmp(name, wanted) != 0)
         return false;
     *step = number;
     return true;
@@ -88,12 +88,12 @@ static cr_status check_sum(const char *path, char *text, size_t bytes)
 {
     const size_t start = sizeof CR_CHECKPOINT_START - 1;
     char kept[CR_HASH_TEXT] = "", sum[CR_HASH_TEXT];
-    if (bytes < start + DIGITS || memcmp(text, CR_CHECKPOINT_START, start))
+    if (bytes < start + DIGITS || memcmp(text, CR_CHECKPOINT_START, start) != 0)
         return cr_fail(CR_BAD_DATA, "%s: no checkpoint, or its beginning is damaged", path);
     memcpy(kept, text + start, DIGITS);
     memset(text + start, '0', DIGITS);
     cr_hash128(text, bytes, sum);
-    if (strcmp(kept, sum))
+    if (strcmp(kept, sum) != 0)
         return cr_fail(CR_BAD_DATA, "%s: damaged: its checksum does not match", path);
     return CR_OK;
 }
@@ -172,7 +172,7 @@ static cr_status open_tensors(const char *path, const cr_checkpoint_file *file, 
     CR_TRY(cr_safetensors_open(name, &opened));
     /* of the mapping that is handed out, not of the name a second time */
     cr_hash128(opened->map, opened->map_bytes, sum);
-    if (opened->map_bytes != (uint64_t)file->tensors_bytes || strcmp(sum, file->hash)) {
+    if (opened->map_bytes != (uint64_t)file->tensors_bytes || strcmp(sum, file->hash) != 0) {
         status = cr_fail(CR_BAD_DATA, "%s: damaged: size or hash differ from those in %s", name, path);
         goto done;
     }

@@ -66,7 +66,7 @@ static cr_status write_tensors(const char *path, const cr_tensor_view *tensors, 
     char again[CR_HASH_TEXT];
     CR_TRY(cr_safetensors_write(path, tensors, n, hash));
     CR_TRY(cr_hash_file(path, bytes, again));
-    if (strcmp(hash, again))
+    if (strcmp(hash, again) != 0)
         status = cr_fail(CR_IO, "%s: reads back differently from what was written; check the disk", path);
 done:
     return status;
@@ -111,7 +111,7 @@ static cr_status write_json(const char *path, const cr_checkpoint_file *file)
     CR_TRY(make_text(file, &text));
     CR_TRY(cr_atomic_file_save(path, text, strlen(text)));
     CR_TRY(cr_checkpoint_load(path, &again));
-    if (strcmp(again.hash, file->hash))
+    if (strcmp(again.hash, file->hash) != 0)
         status = cr_fail(CR_IO, "%s: reads back differently from what was written; check the disk", path);
 done:
     json_decref(again.state);
@@ -160,7 +160,7 @@ static void remove_orphans(const char *folder)
         snprintf(json, sizeof json, "step-%lld.json", (long long)step);
         char *path = cr_path_join(folder, json);
         cr_status status = path ? cr_checkpoint_load(path, &file) : CR_INTERNAL;
-        if (status == CR_MISSING || (status == CR_OK && strcmp(file.tensors, name)))
+        if (status == CR_MISSING || (status == CR_OK && strcmp(file.tensors, name) != 0))
             remove_file(folder, name);
         json_decref(file.state);
         free(path);

@@ -1,6 +1,6 @@
+#include "run_folder.h"
 #include "crisol/atomic_file.h"
 #include "crisol/log.h"
-#include "run_folder.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -20,7 +20,7 @@ static cr_status add_entry(const char *path, json_t *header, const cr_tensor_vie
     for (int i = 0; i < tensor->rank; i++)
         json_array_append_new(shape, json_integer(tensor->shape[i]));
     json_t *entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype", cr_dtype_name(tensor->dtype), "shape", shape,
-                              "data_offsets", (json_int_t)*at, (json_int_t)(*at + bytes));
+                              "data_offsets", (json_int_t)*at, (json_int_t)*at + (json_int_t)bytes);
     if (!entry || json_object_set_new(header, tensor->name, entry))
         return cr_fail(CR_INTERNAL, "%s: tensor %s: no valid UTF-8 name, or out of memory", path, tensor->name);
     if (__builtin_add_overflow(*at, (uint64_t)bytes, at) || *at > INT64_MAX)
