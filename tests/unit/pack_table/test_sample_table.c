@@ -1,92 +1,5 @@
 /* From recipe and table to rows with labels, splits, features and rejects. */
-#include "sample_table.h"
-
-#include "crisol/atomic_file.h"
-
-#include <fcntl.h>
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-static char folder[] = "/tmp/crisol-table-XXXXXX";
-
-static void write_file(const char *name, const char *text)
-{
-    char *path = cr_path_join(folder, name);
-    assert_non_null(path);
-    assert_int_equal(cr_atomic_file_save(path, text, strlen(text)), CR_OK);
-    free(path);
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    char name[64];
-    assert_non_null(mkdtemp(folder));
-    snprintf(name, sizeof name, "%s/img", folder);
-    assert_int_equal(mkdir(name, 0700), 0);
-    for (int i = 0; i < 40; i++) {
-        snprintf(name, sizeof name, "img/%d.png", i);
-        write_file(name, "not decoded here");
-    }
-    snprintf(name, sizeof name, "%s/img/fifo.png", folder);
-    assert_int_equal(mkfifo(name, 0600), 0);
-    snprintf(name, sizeof name, "%s/img/out.png", folder);
-    return symlink("../../etc/passwd", name);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
-}
-
-static cr_status create(const char *recipe, const char *csv, cr_sample_table **table)
-{
-    char path[64];
-    write_file("recipe.yaml", recipe);
-    write_file("t.csv", csv);
-    snprintf(path, sizeof path, "%s/recipe.yaml", folder);
-    return cr_sample_table_create(path, NULL, table);
-}
-
-static cr_sample_table *expect_good(const char *recipe, const char *csv)
-{
-    cr_sample_table *table = NULL;
-    if (create(recipe, csv, &table) != CR_OK)
-        fail_msg("%s", cr_error_message());
-    return table;
-}
-
-static void expect_error(const char *recipe, const char *csv, cr_status expected, const char *says)
-{
-    cr_sample_table *table = NULL;
-    cr_status status = create(recipe, csv, &table);
-    if (status != expected || strstr(cr_error_message(), says) == NULL)
-        fail_msg("status %d, expected %d and \"%s\": %s", (int)status, (int)expected, says, cr_error_message());
-    assert_null(table);
-}
-
-#define START "table: t.csv\nimage: img/{n}.png\n"
-
-static void expect_reject(const cr_sample_table *table, int64_t reject, int64_t row, const char *reason,
-                          const char *detail)
-{
-    assert_true(reject < table->n_rejects);
-    const cr_reject *r = &table->rejects[reject];
-    if (r->row != row || strcmp(r->reason, reason) != 0 || strstr(r->detail, detail) == NULL)
-        fail_msg("reject %lld is record %lld, %s: %s", (long long)reject, (long long)r->row, r->reason, r->detail);
-}
+#include "sample_case.h"
 
 static void test_rows_and_features(void **state)
 {
@@ -211,38 +124,6 @@ static void test_rejects(void **state)
     cr_sample_table_destroy(&t);
 }
 
-static void test_one_hot(void **state)
-{
-    (void)state;
-    cr_sample_table *t =
-        expect_good(START "label: {one_hot: y, classes: [a, b, c]}\n",
-                    "n,y\n0,\"[0, 1, 0]\"\n1,\"[1,0,0]\"\n2,\"[0,0,1.0]\"\n3,\"[0,0,0]\"\n4,\"[1,1,0]\"\n"
-                    "5,\"[0,1]\"\n6,\"[0,2,0]\"\n7,\"['0', '1', '0']\"\n8,\n");
-    static const int32_t labels[] = {1, 0, 2, -1, -1, -1, -1, 1, -1};
-    for (int64_t i = 0; i < 9; i++) {
-        assert_int_equal(t->rows[i].label, labels[i]);
-        assert_int_equal(t->rows[i].rejected, labels[i] < 0);
-    }
-    expect_reject(t, 0, 4, "bad label", "[0,0,0]");
-    expect_reject(t, 4, 9, "missing label", "column y");
-    cr_sample_table_destroy(&t);
-}
-
-static void test_learnt_classes(void **state)
-{
-    (void)state;
-    cr_sample_table *t = expect_good(START "label: {column: y}\n", "n,y\n0,z\n1,a\n2,Ñ\n3,a\n99,only here\n");
-    assert_int_equal(t->n_classes, 3); /* a rejected row teaches nothing */
-    assert_string_equal(t->class_names[0], "a");
-    assert_string_equal(t->class_names[2], "Ñ");
-    static const int32_t labels[] = {1, 0, 2, 0, -1};
-    for (int64_t i = 0; i < 5; i++)
-        assert_int_equal(t->rows[i].label, labels[i]);
-    assert_string_equal(t->rows[1].id, "2"); /* the record, where the recipe names no id */
-    assert_int_equal(t->rows[1].group, 1);
-    cr_sample_table_destroy(&t);
-}
-
 static void test_min_count(void **state)
 {
     (void)state;
@@ -253,51 +134,6 @@ static void test_min_count(void **state)
     cr_sample_table_destroy(&t);
     expect_error(START "label: {column: y}\ncolumns:\n  l: {kind: list, min_count: 9}\n", csv, CR_BAD_DATA,
                  "column l has 0 words");
-}
-
-/* Scores 0, 1, …, 9: the median of all is 4.5 and that of the training rows 0, 1, 2, 3, 9 is 2, which is not above it.
- */
-static void test_formula_cuts(void **state)
-{
-    (void)state;
-    static const char csv[] =
-        "n,v,s\n0,0,a\n1,1,a\n2,2,a\n3,3,a\n4,4,c\n5,5,c\n6,6,c\n7,7,c\n8,8,c\n9,9,a\n10,x,a\n11,,a\n";
-    static const char *const settings[] = {"over: all", "over: train", "cut: 0.75", "cut: 7, scale: none"};
-    static const int first_one[] = {5, 3, 7, 8};
-    for (int s = 0; s < 4; s++) {
-        char recipe[256];
-        snprintf(recipe, sizeof recipe,
-                 START "label: {formula: 3*v + v - v*3, classes: [low, high], %s}\n"
-                       "split: {column: s, train: a, test: c}\n",
-                 settings[s]);
-        cr_sample_table *t = expect_good(recipe, csv);
-        for (int i = 0; i < 10; i++)
-            assert_int_equal(t->rows[i].label, i >= first_one[s]);
-        expect_reject(t, 0, 11, "bad number", "\"x\" in column v");
-        expect_reject(t, 1, 12, "missing label", "column v");
-        cr_sample_table_destroy(&t);
-    }
-    expect_error(START "label: {formula: v - v, classes: [low, high]}\n", csv, CR_BAD_DATA, "for every row");
-    cr_sample_table *t = expect_good(START "label: {formula: 1 / v, classes: [low, high]}\n", csv);
-    expect_reject(t, 0, 1, "bad label", "inf");
-    cr_sample_table_destroy(&t);
-}
-
-static void test_leak_warnings(void **state)
-{
-    (void)state;
-    static const char csv[] = "n,v,w,y,g,s\n0,1,1,a,p,x\n1,2,1,b,p,z\n2,3,1,a,q,x\n";
-    cr_sample_table *t = expect_good(START "label: {formula: v + w, classes: [l, h]}\n"
-                                           "columns:\n  n: {kind: numeric}\n  wide: {column: w, kind: numeric}\n",
-                                     csv);
-    assert_string_equal(t->leak_warning, "w: the label is made from what is also an input");
-    cr_sample_table_destroy(&t);
-    t = expect_good(START "label: {column: y}\ngroup: g\nsplit: {column: s, train: x, test: z}\n", csv);
-    assert_string_equal(t->leak_warning, "1 groups of column g stand in more than one split of column s");
-    cr_sample_table_destroy(&t);
-    t = expect_good(START "label: {column: y}\ncolumns: {y: {kind: categorical}}\n", csv);
-    assert_non_null(strstr(t->leak_warning, "y: the label"));
-    cr_sample_table_destroy(&t);
 }
 
 static void test_split_over_what_can_be_packed(void **state)
@@ -396,11 +232,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows_and_features),
         cmocka_unit_test(test_rejects),
-        cmocka_unit_test(test_one_hot),
-        cmocka_unit_test(test_learnt_classes),
         cmocka_unit_test(test_min_count),
-        cmocka_unit_test(test_formula_cuts),
-        cmocka_unit_test(test_leak_warnings),
         cmocka_unit_test(test_split_over_what_can_be_packed),
         cmocka_unit_test(test_statistics_leave_rejects_out),
         cmocka_unit_test(test_errors),
