@@ -20,7 +20,7 @@ static void write_canonical(XXH128_hash_t hash, char text[CR_HASH_TEXT])
     static const char digits[] = "0123456789abcdef";
     XXH128_canonical_t canonical;
     XXH128_canonicalFromHash(&canonical, hash);
-    for (int i = 0; i < 16; i++) {
+    for (size_t i = 0; i < sizeof canonical.digest; i++) {
         text[2 * i] = digits[canonical.digest[i] >> 4];
         text[2 * i + 1] = digits[canonical.digest[i] & 15];
     }

@@ -3,6 +3,7 @@
 #include "crisol/atomic_file.h"
 #include "option.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -89,10 +90,10 @@ cr_status cr_config_set(cr_config *config, const char *assignment)
     if (!equals || equals == assignment)
         return cr_fail(CR_USAGE, "--set %s: write NAME=VALUE, as in --set optimizer.lr=0.01", assignment);
     name = strndup(assignment, (size_t)(equals - assignment));
-    source = cr_path_join("--set ", assignment); /* room enough for "--set NAME" */
-    if (!name || !source)
+    if (!name || asprintf(&source, "--set %s", name) < 0) {
+        source = NULL;
         CR_TRY(cr_fail_memory("an override", strlen(assignment)));
-    strcpy(source + strlen("--set "), name);
+    }
     /* nothing behind the = is the empty text, not YAML's null */
     CR_TRY(cr_yaml_parse_value(equals[1] ? equals + 1 : "\"\"", source, &yaml));
     CR_TRY(cr_options_apply(&cr_config_table, config, yaml, cr_yaml_root(yaml), name, NULL));

@@ -243,8 +243,9 @@ static const char *write_real(double value, char buffer[CR_OPTION_ITEM_MAX])
     }
     char *exponent = strchr(buffer, 'e');
     if (exponent && !strchr(buffer, '.')) {
-        memmove(exponent + 2, exponent, strlen(exponent) + 1);
-        memcpy(exponent, ".0", 2);
+        char power[CR_OPTION_ITEM_MAX];
+        snprintf(power, sizeof power, "%s", exponent);
+        snprintf(exponent, (size_t)(buffer + CR_OPTION_ITEM_MAX - exponent), ".0%s", power);
     }
     return buffer;
 }

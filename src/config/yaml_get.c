@@ -109,7 +109,7 @@ cr_status cr_yaml_check_keys(const cr_yaml *yaml, const cr_yaml_node *map, const
         char path[PATH_BYTES];
         const cr_yaml_node *item = map->items[i];
         const char *const *known = keys;
-        while (*known && strcmp(*known, item->key))
+        while (*known && strcmp(*known, item->key) != 0)
             known++;
         if (*known)
             continue;

@@ -175,11 +175,13 @@ static void overrides_go_on_top(void **state)
 /* A config that has no default left and texts that need every kind of quoting. */
 static cr_config *make_peculiar(void)
 {
-    static const char *const assignments[] = {
-        "data.pack='/p/a: b #c'",
+    static const char classes[] =
         "data.classes=['', null_, 'null', 'yes', 'two words', 'é', '~', '- x', \"tab\\t\", \"line\\nbreak\", '''', "
         "'\"', '\\', \"\\u2028\", \"\\ufeff\", \"\\x85\", \"\\e\", ' lead', 'trail ', '1e3', '#', '%', '@', '[', "
-        "'\U0001F600', 'a,b', '?', 'x: y']",
+        "'\U0001F600', 'a,b', '?', 'x: y']";
+    static const char *const assignments[] = {
+        "data.pack='/p/a: b #c'",
+        classes,
         "optimizer.lr=0.1",
         "optimizer.weight_decay=0.30000000000000004",
         "optimizer.eps=5e-324",

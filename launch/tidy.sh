@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Runs clang-tidy (.clang-tidy) over the sources that a build folder compiles:
+#   launch/tidy.sh BUILD [PATTERN]      PATTERN: only sources whose path matches it, as in src/config/
+# One file a call: clang-tidy 14 reports va_lists as uninitialised when it is given several.
+# shellcheck source=common.sh
+. "$(dirname "$0")/common.sh"
+
+build_folder=${1:?usage: launch/tidy.sh BUILD [PATTERN]}
+pattern=${2:-src/}
+if ! command -v clang-tidy >/dev/null; then
+    printf 'skipped: no clang-tidy\n'
+    exit 77
+fi
+cmake -DCMAKE_EXPORT_COMPILE_COMMANDS=ON "$build_folder" >/dev/null
+mapfile -t sources < <(sed -nE 's/.*"file": "([^"]*)".*/\1/p' "$build_folder/compile_commands.json" |
+    grep -E "$pattern" | sort -u)
+if [ ${#sources[@]} -eq 0 ]; then
+    printf '%s compiles no source that matches %s\n' "$build_folder" "$pattern" >&2
+    exit 64
+fi
+
+tidy() {
+    local hints=(--extra-arg-before=-include "--extra-arg-before=$source_folder/launch/tidy_hints.h"
+        "--extra-arg-before=-I$source_folder/include")
+    case $1 in */base/status.c) hints=() ;; esac # defines what the hints are about
+    clang-tidy --quiet --config-file="$source_folder/.clang-tidy" -p "$build_folder" "${hints[@]}" "$1" 2>/dev/null
+}
+export -f tidy
+export source_folder build_folder
+
+# shellcheck disable=SC2016 # $0 is for the inner shell
+if printf '%s\0' "${sources[@]}" | xargs -0 -n 1 -P "$cores" bash -c 'tidy "$0"'; then
+    printf '%d files, nothing found\n' "${#sources[@]}"
+else
+    printf 'clang-tidy found something in the %d files that it read\n' "${#sources[@]}"
+    exit 1
+fi
