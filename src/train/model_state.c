@@ -46,7 +46,7 @@ static cr_tensor_view view_of(const cr_tensor *tensor, const char *prefix, const
                            .rank = tensor->rank,
                            .data = array + tensor->offset,
                            .bytes = (size_t)tensor->count * sizeof(float)};
-    snprintf(view.name, sizeof view.name, "%s%s", prefix, tensor->name);
+    snprintf(view.name, sizeof view.name, "%.32s%s", prefix, tensor->name);
     for (int i = 0; i < tensor->rank; i++)
         view.shape[i] = tensor->shape[i];
     return view;
