@@ -23,7 +23,8 @@ CR_NODISCARD cr_status cr_comm_open_serial(cr_comm **comm);
 /* Splits: ranks with equal `color` form a group, ordered by their rank in `comm`. color < 0: no group, *part is null.
  * Collective. */
 CR_NODISCARD cr_status cr_comm_split(cr_comm *comm, int color, cr_comm **part);
-/* Closing the world finalises MPI; close its parts before it. Accepts a pointer to null. Collective. */
+/* Closing the world finalises MPI; close its parts before it. It waits for the others: a rank that leaves alone calls
+ * cr_comm_abort() instead. Accepts a pointer to null. Collective. */
 void cr_comm_close(cr_comm **comm);
 /* Ends every rank of the job at once with this exit code; for a rank that cannot reach the others in order. Does not
  * return; serial or null: _exit. */
