@@ -3,6 +3,8 @@
 #ifndef CRISOL_AUGMENT_H
 #define CRISOL_AUGMENT_H
 
+#include "crisol/status.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -57,8 +59,11 @@ enum {
     CR_AUGMENT_SIZE_MAX = 1024
 };
 
-/* Draws from Philox (seed, CR_RNG_AUGMENT, epoch, sample). Each option draws from its own place in that stream, so that
- * neither turning one on nor a later version's new option changes the others' draws. */
+/* Whether the options make sense. Errors: CR_BAD_CONFIG naming the config's setting. */
+CR_NODISCARD cr_status cr_augment_check(const cr_augment_options *options);
+
+/* Draws from Philox (seed, CR_RNG_AUGMENT, epoch, sample), each option at a place of its own in the stream, so that
+ * turning one on does not change the others' draws. The options have passed cr_augment_check(). */
 cr_augment cr_augment_draw(const cr_augment_options *options, uint64_t seed, uint64_t epoch, uint64_t sample);
 
 /* The inverse of torchvision's affine map about the centre: angle in degrees, clockwise; translation in pixels; shear
