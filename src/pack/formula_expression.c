@@ -238,38 +238,35 @@ done:
     return status;
 }
 
+static double apply(operation kind, double a, double b)
+{
+    switch (kind) {
+    case ADD:
+        return a + b;
+    case SUBTRACT:
+        return a - b;
+    case MULTIPLY:
+        return a * b;
+    default:
+        return a / b;
+    }
+}
+
 double cr_formula_evaluate(const cr_formula *formula, const double *values)
 {
-    double stack[MAX_STACK];
-    int top = -1;
+    double stack[MAX_STACK] = {0};
+    int n = 0;
     for (int64_t i = 0; i < formula->n_code; i++) {
         const instruction *step = &formula->code[i];
-        switch (step->kind) {
-        case PUSH_NUMBER:
-            stack[++top] = step->number;
-            break;
-        case PUSH_NAME:
-            stack[++top] = values[step->name];
-            break;
-        case NEGATE:
-            stack[top] = -stack[top];
-            break;
-        case ADD:
-            top--;
-            stack[top] = stack[top] + stack[top + 1];
-            break;
-        case SUBTRACT:
-            top--;
-            stack[top] = stack[top] - stack[top + 1];
-            break;
-        case MULTIPLY:
-            top--;
-            stack[top] = stack[top] * stack[top + 1];
-            break;
-        case DIVIDE:
-            top--;
-            stack[top] = stack[top] / stack[top + 1];
-            break;
+        if (step->kind == PUSH_NUMBER) {
+            stack[n++] = step->number;
+        } else if (step->kind == PUSH_NAME) {
+            stack[n++] = values[step->name];
+        } else if (step->kind == NEGATE && n >= 1) {
+            stack[n - 1] = -stack[n - 1];
+        } else if (n >= 2) {
+            n--;
+            stack[n - 1] = apply(step->kind, stack[n - 1], stack[n]);
         }
     }
     return stack[0];

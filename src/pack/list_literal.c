@@ -137,7 +137,7 @@ static char *read_number(const char **at, char *out)
 static cr_status make_room(const char *cell, cr_list *list)
 {
     size_t bytes = 2 * strlen(cell) + 2; /* a NUL an item, and an item is at least one byte */
-    if (bytes > list->text_capacity) {
+    if (list->text == NULL || bytes > list->text_capacity) {
         free(list->text);
         list->text_capacity = 0;
         list->text = malloc(bytes);

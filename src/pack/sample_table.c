@@ -94,7 +94,7 @@ const char *cr_show_cell(const char *cell, char shown[CR_SHOWN_CELL])
     }
     for (size_t i = 0; i < bytes; i++)
         shown[i] = (unsigned char)cell[i] < ' ' || cell[i] == 0x7F ? ' ' : cell[i];
-    strcpy(shown + bytes, cut ? "…" : "");
+    snprintf(shown + bytes, CR_SHOWN_CELL - bytes, "%s", cut ? "…" : "");
     return shown;
 }
 

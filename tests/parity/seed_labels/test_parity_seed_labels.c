@@ -98,68 +98,83 @@ static void write_formula(json_t *coefficients, char *text, size_t bytes)
     assert_true(used < bytes);
 }
 
-/* The formula by itself, over the rows of a file: every figure of the reference. */
-static bool check_scores(const char *part, json_t *reference, bool first_of_id)
+typedef struct scored {
+    cr_csv_table *csv;
+    int64_t id_column;
+    int64_t n;
+    int64_t *rows;  /* [n] of the table */
+    double *scores; /* [n] */
+} scored;
+
+/* The formula by itself, over the rows of a file. */
+static void score_rows(json_t *coefficients, bool first_of_id, scored *s)
 {
-    char path[4352], formula_text[1024];
-    cr_csv_table *csv = NULL;
+    char path[4352], text[1024];
     cr_formula *formula = NULL;
     cr_string_index ids = {0};
-    cr_label_cut raw, scaled;
-    int64_t n = 0, above = 0, equal = 0, number, wrong = 0;
-    double worst = 0, lowest = INFINITY, highest = -INFINITY;
+    int64_t number;
+    *s = (scored){0};
     snprintf(path, sizeof path, "%s/poi_dataset.csv", folder);
-    assert_int_equal(cr_csv_read(path, CR_CSV_RAGGED_FAILS, &csv, NULL), CR_OK);
-    write_formula(parity_get(reference, "coefficients"), formula_text, sizeof formula_text);
-    assert_int_equal(cr_formula_compile(formula_text, &formula, NULL), CR_OK);
-    double *scores = calloc((size_t)csv->n_rows, sizeof *scores);
-    int64_t *rows = calloc((size_t)csv->n_rows, sizeof *rows), id_column = cr_csv_find_column(csv, "id");
-    assert_true(scores != NULL && rows != NULL && id_column >= 0);
-    for (int64_t row = 0; row < csv->n_rows; row++) {
+    assert_int_equal(cr_csv_read(path, CR_CSV_RAGGED_FAILS, &s->csv, NULL), CR_OK);
+    write_formula(coefficients, text, sizeof text);
+    assert_int_equal(cr_formula_compile(text, &formula, NULL), CR_OK);
+    s->scores = calloc((size_t)s->csv->n_rows, sizeof *s->scores);
+    s->rows = calloc((size_t)s->csv->n_rows, sizeof *s->rows);
+    s->id_column = cr_csv_find_column(s->csv, "id");
+    assert_true(s->scores != NULL && s->rows != NULL && s->id_column >= 0);
+    for (int64_t row = 0; row < s->csv->n_rows; row++) {
         double values[16];
         bool added;
-        assert_int_equal(cr_string_index_add(&ids, cr_csv_cell(csv, row, id_column), &number, &added), CR_OK);
+        assert_int_equal(cr_string_index_add(&ids, cr_csv_cell(s->csv, row, s->id_column), &number, &added), CR_OK);
         if (first_of_id && !added)
             continue;
         for (int64_t i = 0; i < cr_formula_n_names(formula); i++) {
-            int64_t column = cr_csv_find_column(csv, cr_formula_name(formula, i));
+            int64_t column = cr_csv_find_column(s->csv, cr_formula_name(formula, i));
             assert_true(i < 16 && column >= 0);
-            assert_int_equal(cr_number_parse(cr_csv_cell(csv, row, column), &values[i]), CR_NUMBER_VALUE);
+            assert_int_equal(cr_number_parse(cr_csv_cell(s->csv, row, column), &values[i]), CR_NUMBER_VALUE);
         }
-        scores[n] = cr_formula_evaluate(formula, values);
-        lowest = fmin(lowest, scores[n]);
-        highest = fmax(highest, scores[n]);
-        rows[n++] = row;
+        s->scores[s->n] = cr_formula_evaluate(formula, values);
+        s->rows[s->n++] = row;
     }
-    assert_int_equal(cr_label_cut_find(scores, n, false, &raw), CR_OK);
-    assert_int_equal(cr_label_cut_find(scores, n, true, &scaled), CR_OK);
-    for (int64_t i = 0; i < n; i++) {
-        above += cr_label_cut_class(&scaled, scores[i]);
-        equal += cr_label_cut_scaled(&scaled, scores[i]) == scaled.cut;
+    cr_string_index_free(&ids);
+    cr_formula_destroy(&formula);
+}
+
+/* Every figure of the reference about the scores. */
+static bool check_scores(const char *part, json_t *reference, bool first_of_id)
+{
+    scored s;
+    cr_label_cut raw, scaled;
+    int64_t above = 0, equal = 0, wrong = 0;
+    double worst = 0;
+    score_rows(parity_get(reference, "coefficients"), first_of_id, &s);
+    assert_int_equal(cr_label_cut_find(s.scores, s.n, false, &raw), CR_OK);
+    assert_int_equal(cr_label_cut_find(s.scores, s.n, true, &scaled), CR_OK);
+    for (int64_t i = 0; i < s.n; i++) {
+        above += cr_label_cut_class(&scaled, s.scores[i]);
+        equal += cr_label_cut_scaled(&scaled, s.scores[i]) == scaled.cut;
     }
     size_t index;
     json_t *first;
     json_array_foreach(parity_get(reference, "first_50"), index, first)
     {
-        worst = fmax(worst, fabs(cr_label_cut_scaled(&scaled, scores[index]) - parity_real(first, "2")));
-        wrong += cr_label_cut_class(&scaled, scores[index]) != (int)parity_real(first, "1") ||
-                 strcmp(cr_csv_cell(csv, rows[index], id_column), json_string_value(parity_get(first, "0"))) != 0;
+        worst = fmax(worst, fabs(cr_label_cut_scaled(&scaled, s.scores[index]) - parity_real(first, "2")));
+        wrong += cr_label_cut_class(&scaled, s.scores[index]) != (int)parity_real(first, "1") ||
+                 strcmp(cr_csv_cell(s.csv, s.rows[index], s.id_column), json_string_value(parity_get(first, "0"))) != 0;
     }
-    bool good = count_line(reference, part, "n", n);
-    good &= line(part, "raw_min", lowest, parity_real(reference, "raw_min"), false);
-    good &= line(part, "raw_max", highest, parity_real(reference, "raw_max"), false);
+    bool good = count_line(reference, part, "n", s.n);
+    good &= line(part, "raw_min", scaled.lowest, parity_real(reference, "raw_min"), false);
+    good &= line(part, "raw_max", scaled.lowest + scaled.span, parity_real(reference, "raw_max"), false);
     good &= line(part, "raw_median", raw.cut, parity_real(reference, "raw_median"), false);
     good &= line(part, "median", scaled.cut, parity_real(reference, "median"), false);
     good &= count_line(reference, part, "equal_to_median", equal);
-    good &= count_line(reference, part, "count_per_class.0", n - above);
+    good &= count_line(reference, part, "count_per_class.0", s.n - above);
     good &= count_line(reference, part, "count_per_class.1", above);
     good &= line(part, "first rows: worst score", worst, 0, false);
     good &= line(part, "first rows: wrong labels", (double)wrong, 0, true);
-    free(scores);
-    free(rows);
-    cr_string_index_free(&ids);
-    cr_formula_destroy(&formula);
-    cr_csv_destroy(&csv);
+    free(s.scores);
+    free(s.rows);
+    cr_csv_destroy(&s.csv);
     return good;
 }
 

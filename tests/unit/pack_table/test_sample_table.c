@@ -57,60 +57,61 @@ static void test_rows_and_features(void **state)
     cr_sample_table_destroy(&t);
 }
 
+static const char reject_recipe[] = START "group: g\n"
+                                          "id: \"{id}\"\n"
+                                          "columns:\n"
+                                          "  x: {kind: numeric}\n"
+                                          "  l: {kind: list, words: [a, b], unknown: reject}\n"
+                                          "label: {column: y, classes: [N, S]}\n"
+                                          "filter:\n"
+                                          "  - {column: use, one_of: [\"1\"]}\n";
+static const char reject_csv[] = "n,id,g,x,l,y,use\n"
+                                 "0,a,p,1,[],N,1\n"
+                                 "99,b,p,1,[],N,1\n"      /* 2 missing file */
+                                 ",c,p,1,[],N,1\n"        /* 3 no name of a file */
+                                 "../t,d,p,1,[],N,1\n"    /* 4 escapes */
+                                 "out,e,p,1,[],N,1\n"     /* 5 escapes by a link */
+                                 "fifo,f,p,1,[],N,1\n"    /* 6 no file */
+                                 "1,g,,1,[],N,1\n"        /* 7 no group */
+                                 "1,h,p,0x1,[],N,1\n"     /* 8 bad number */
+                                 "1,i,p,1e39,[],N,1\n"    /* 9 too large for float32 */
+                                 "1,j,p,1,[a],N,1\n"      /* 10 bad list */
+                                 "1,k,p,1,['c'],N,1\n"    /* 11 unknown word */
+                                 "1,l,p,1,[],X,1\n"       /* 12 unknown label */
+                                 "1,m,p,1,[],NA,1\n"      /* 13 missing label */
+                                 "1,a,p,1,[],N,1\n"       /* 14 duplicate id */
+                                 "1,,p,1,[],N,1\n"        /* 15 empty id */
+                                 "1,n,p,1\n"              /* 16 ragged */
+                                 "1,\"o\n\",p,1,[],N,1\n" /* 17 id not printable */
+                                 "99,q,p,bad,x,y,0\n"     /* filtered: no reject */
+                                 "1,b,q,1,[],S,1\n" /* the id of a rejected row is free */;
+static const struct {
+    const char *reason, *detail;
+} expected_rejects[] = {{"missing file", "img/99.png"},
+                        {"missing file", "column n"},
+                        {"bad path", "escapes the image root"},
+                        {"bad path", "escapes the image root"},
+                        {"bad path", "not a regular file"},
+                        {"missing group", "column g"},
+                        {"bad number", "\"0x1\" in column x"},
+                        {"bad number", "\"1e39\""},
+                        {"bad list", "\"[a]\" in column l"},
+                        {"unknown word", "\"c\" in column l"},
+                        {"unknown label", "\"X\" in column y"},
+                        {"missing label", "column y"},
+                        {"duplicate id", "\"a\" is already record 1"},
+                        {"bad id", ""},
+                        {"ragged row", "4 cells where the header has 7"},
+                        {"bad id", "not printable"}};
+
 static void test_rejects(void **state)
 {
     (void)state;
-    cr_sample_table *t = expect_good(START "group: g\n"
-                                           "id: \"{id}\"\n"
-                                           "columns:\n"
-                                           "  x: {kind: numeric}\n"
-                                           "  l: {kind: list, words: [a, b], unknown: reject}\n"
-                                           "label: {column: y, classes: [N, S]}\n"
-                                           "filter:\n"
-                                           "  - {column: use, one_of: [\"1\"]}\n",
-                                     "n,id,g,x,l,y,use\n"
-                                     "0,a,p,1,[],N,1\n"
-                                     "99,b,p,1,[],N,1\n"      /* 2 missing file */
-                                     ",c,p,1,[],N,1\n"        /* 3 no name of a file */
-                                     "../t,d,p,1,[],N,1\n"    /* 4 escapes */
-                                     "out,e,p,1,[],N,1\n"     /* 5 escapes by a link */
-                                     "fifo,f,p,1,[],N,1\n"    /* 6 no file */
-                                     "1,g,,1,[],N,1\n"        /* 7 no group */
-                                     "1,h,p,0x1,[],N,1\n"     /* 8 bad number */
-                                     "1,i,p,1e39,[],N,1\n"    /* 9 too large for float32 */
-                                     "1,j,p,1,[a],N,1\n"      /* 10 bad list */
-                                     "1,k,p,1,['c'],N,1\n"    /* 11 unknown word */
-                                     "1,l,p,1,[],X,1\n"       /* 12 unknown label */
-                                     "1,m,p,1,[],NA,1\n"      /* 13 missing label */
-                                     "1,a,p,1,[],N,1\n"       /* 14 duplicate id */
-                                     "1,,p,1,[],N,1\n"        /* 15 empty id */
-                                     "1,n,p,1\n"              /* 16 ragged */
-                                     "1,\"o\n\",p,1,[],N,1\n" /* 17 id not printable */
-                                     "99,q,p,bad,x,y,0\n"     /* filtered: no reject */
-                                     "1,b,q,1,[],S,1\n"       /* the id of a rejected row is free */
-    );
-    static const struct {
-        const char *reason, *detail;
-    } expected[] = {{"missing file", "img/99.png"},
-                    {"missing file", "column n"},
-                    {"bad path", "escapes the image root"},
-                    {"bad path", "escapes the image root"},
-                    {"bad path", "not a regular file"},
-                    {"missing group", "column g"},
-                    {"bad number", "\"0x1\" in column x"},
-                    {"bad number", "\"1e39\""},
-                    {"bad list", "\"[a]\" in column l"},
-                    {"unknown word", "\"c\" in column l"},
-                    {"unknown label", "\"X\" in column y"},
-                    {"missing label", "column y"},
-                    {"duplicate id", "\"a\" is already record 1"},
-                    {"bad id", ""},
-                    {"ragged row", "4 cells where the header has 7"},
-                    {"bad id", "not printable"}};
-    int64_t n = (int64_t)(sizeof expected / sizeof expected[0]);
+    cr_sample_table *t = expect_good(reject_recipe, reject_csv);
+    int64_t n = (int64_t)(sizeof expected_rejects / sizeof expected_rejects[0]);
     assert_int_equal(t->n_rejects, n);
     for (int64_t i = 0; i < n; i++)
-        expect_reject(t, i, i + 2, expected[i].reason, expected[i].detail);
+        expect_reject(t, i, i + 2, expected_rejects[i].reason, expected_rejects[i].detail);
     assert_int_equal(t->n_rows, 18);
     assert_int_equal(t->n_filtered, 1);
     for (int64_t i = 0; i < t->n_rows; i++)
