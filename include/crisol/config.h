@@ -41,8 +41,12 @@ typedef struct cr_config {
             double dropout;
         } head;
     } model;
-    struct {
-        double hflip;
+    struct { /* cr_augment_options says what each means */
+        double hflip, vflip, rotate, affine, translate;
+        double scale[2], shear[2], crop[2], crop_ratio[2];
+        double color[4]; /* brightness, contrast, saturation, hue */
+        double erase, erase_scale[2], erase_ratio[2];
+        int erase_fill; /* 0 zero, 1 noise */
     } augment;
     struct {
         int class_weights; /* 0 none, 1 balanced */

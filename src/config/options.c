@@ -77,6 +77,7 @@ static const char *const schedules[] = {"constant", "step",      "multi_step", "
                                         "cosine",   "one_cycle", "plateau",    NULL};
 static const char *const precisions[] = {"f32", "bf16", NULL};
 static const char *const modes[] = {"auto", "min", "max", NULL};
+static const char *const fills[] = {"zero", "noise", NULL};
 static const char *const reductions[] = {"ordered", "library", NULL};
 static const char *const convolutions[] = {"auto", "direct", NULL};
 
@@ -106,6 +107,25 @@ static const cr_option options[] = {
     REAL_BELOW(model.head.dropout, "0.5", 0, 1, FIXED, "Dropout after each hidden layer of the classifier."),
 
     REAL(augment.hflip, "0", 0, 1, FIXED, "Probability of a mirrored image (left and right exchanged)."),
+    REAL(augment.vflip, "0", 0, 1, FIXED, "Probability of an image upside down (top and bottom exchanged)."),
+    REAL(augment.rotate, "0", 0, 180, FIXED, "Rotation by up to so many degrees either way."),
+    REAL(augment.affine, "0", 0, 180, FIXED,
+         "Rotation of the affine map that follows augment.rotate, up to so many degrees either way."),
+    REAL(augment.translate, "0", 0, 1, FIXED,
+         "Shift by up to this share of the image's side, in whole pixels, in both directions."),
+    REALS(augment.scale, "[1, 1]", 0.01, 100, FIXED, "Lowest and highest factor by which the image grows."),
+    REALS(augment.shear, "[0, 0]", 0, 80, FIXED, "Shear by up to so many degrees either way, along x and along y."),
+    REALS(augment.crop, "[1, 1]", 0.0001, 1, FIXED,
+          "Lowest and highest share of the area that a random crop keeps; it is stretched to the whole image."),
+    REALS(augment.crop_ratio, "[0.75, 1.3333333333333333]", 0.01, 100, FIXED,
+          "Lowest and highest width / height of the random crop."),
+    REALS(augment.color, "[0, 0, 0, 0]", 0, 10, FIXED,
+          "Changes of brightness, contrast, saturation (factors within 1 - v to 1 + v) and hue (share of the circle)."),
+    REAL(augment.erase, "0", 0, 1, FIXED, "Probability of an erased box."),
+    REALS(augment.erase_scale, "[0.02, 0.33]", 0.0001, 1, FIXED,
+          "Lowest and highest share of the area that is erased."),
+    REALS(augment.erase_ratio, "[0.3, 3.3]", 0.01, 100, FIXED, "Lowest and highest height / width of the erased box."),
+    CHOICE(augment.erase_fill, "zero", fills, FIXED, "What fills it: the mean colour, or normal random numbers."),
 
     CHOICE(loss.class_weights, "none", class_weights, FIXED,
            "Weights of the classes: balanced is inverse to their frequency in the training split."),

@@ -85,6 +85,12 @@ static void draw_shape(cr_rng *rng, double size, const double scale[2], const do
     *aspect = exp(between(rng, log(ratio[0]), log(ratio[1])));
 }
 
+/* The whole area with a ratio that may be 1 is always the whole image. */
+static bool crops(const cr_augment_options *options)
+{
+    return options->crop[1] > 0 && (options->crop[0] < 1 || options->crop_ratio[0] > 1 || options->crop_ratio[1] < 1);
+}
+
 /* Source: RandomResizedCrop.make_params. The whole image is no crop. */
 static cr_box draw_crop(const cr_augment_options *options, cr_rng rng)
 {
@@ -161,7 +167,7 @@ cr_augment cr_augment_draw(const cr_augment_options *options, uint64_t seed, uin
     rng = stream_at(seed, epoch, sample, PLACE_VFLIP);
     augment.vflip = cr_rng_uniform(&rng) < options->vflip;
     draw_warp(options, seed, epoch, sample, &augment);
-    if (options->crop[1] > 0)
+    if (crops(options))
         augment.crop = draw_crop(options, stream_at(seed, epoch, sample, PLACE_CROP));
     draw_jitters(options, stream_at(seed, epoch, sample, PLACE_JITTER), &augment);
     if (options->erase > 0)

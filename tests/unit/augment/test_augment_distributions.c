@@ -120,7 +120,7 @@ static void nothing_asked_nothing_given(void **state)
 {
     (void)state;
     static const cr_augment nothing;
-    cr_augment_options none = {.size = 224, .scale = {1, 1}, .crop = {1, 1}, .crop_ratio = {1, 1}};
+    cr_augment_options none = {.size = 224, .scale = {1, 1}, .crop = {1, 1}, .crop_ratio = {0.75, 1.25}};
     for (uint64_t s = 0; s < 100; s++) {
         cr_augment a = cr_augment_draw(&none, 1, 1, s);
         assert_true(!a.warps && !a.hflip && !a.vflip && a.n_jitters == 0);
