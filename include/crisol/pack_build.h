@@ -4,6 +4,7 @@
 
 #include "crisol/status.h"
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -11,9 +12,10 @@ typedef struct cr_pack_build_options {
     const char *recipe; /* path of the YAML file */
     const char
         *root; /* folder that the recipe's relative paths start from; null: the recipe's own folder (key `root`) */
-    const char *output; /* folder to make */
-    bool force;         /* replace an existing pack */
-    int n_workers;      /* 0: all cores */
+    const char *output;                /* folder to make */
+    bool force;                        /* replace an existing pack */
+    int n_workers;                     /* 0: all cores */
+    const volatile sig_atomic_t *stop; /* null, or raised by a signal handler: packing ends with CR_STOPPED */
 } cr_pack_build_options;
 
 typedef struct cr_pack_build_report {
@@ -22,8 +24,9 @@ typedef struct cr_pack_build_report {
     char pack_id[33];
 } cr_pack_build_report;
 
-/* Local. Errors: CR_BAD_CONFIG (recipe, with file:line), CR_BAD_DATA (table; too many rejects), CR_MISSING, CR_IO. On
- * failure nothing that could be taken for a pack is left. */
+/* Local. Errors: CR_BAD_CONFIG (recipe, with file:line), CR_BAD_DATA (table; too many rejects, which are then listed in
+ * OUTPUT.rejects.csv), CR_MISSING, CR_IO, CR_STOPPED, CR_USAGE (a pack is there and `force` is not set; a folder that
+ * is no pack is there). On failure nothing that could be taken for a pack is left. */
 CR_NODISCARD cr_status cr_pack_build(const cr_pack_build_options *options, cr_pack_build_report *report);
 
 #endif
