@@ -30,6 +30,12 @@ void cr_comm_close(cr_comm **comm);
  * return; serial or null: _exit. */
 void cr_comm_abort(cr_comm *comm, int exit_code);
 
+/* From now on a collective that has waited `seconds` for other ranks calls `lost` in the waiting thread, with a line
+ * that names the call and the ranks that did not arrive. A message may still be on its way to memory of the caller's,
+ * so `lost` must not return: it ends the job with cr_comm_abort(). 0 seconds: wait for ever. Local. */
+typedef void (*cr_comm_lost)(cr_comm *comm, const char *message);
+void cr_comm_set_patience(cr_comm *comm, double seconds, cr_comm_lost lost);
+
 int cr_comm_rank(const cr_comm *comm);
 int cr_comm_size(const cr_comm *comm);
 int cr_comm_local_rank(

@@ -15,6 +15,8 @@ int cli_eval(int argc, char **argv);
 
 /* Prints a failure's one line (on rank 0, where `comm` is not null: errors are agreed) and returns the exit code. */
 int cli_report(const cr_comm *comm, cr_status status);
+/* A cr_comm_lost: prints the line and ends all ranks with CR_INTERNAL. */
+void cli_rank_lost(cr_comm *comm, const char *message);
 /* Says what is wrong with the arguments and where help is; returns CR_USAGE. */
 int cli_usage_error(const char *command, const char *format, ...) CR_PRINTF(2, 3);
 /* Versions of Crisol and of every library that it runs on. */

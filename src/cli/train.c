@@ -140,6 +140,7 @@ int cli_train(int argc, char **argv)
     cr_log_set_rank(cr_comm_rank(comm), cr_comm_size(comm));
     cr_log_set_quiet(a.quiet);
     CR_TRY(cr_comm_agree(comm, read_config(&a, &config)));
+    cr_comm_set_patience(comm, config->train.watchdog, cli_rank_lost);
     a.train.config = config;
     a.train.command = command ? command : "crisol train";
     CR_TRY(cr_train(comm, &a.train));

@@ -61,6 +61,12 @@ void cr_comm_abort(cr_comm *comm, int exit_code)
     _exit(exit_code);
 }
 
+void cr_comm_set_patience(cr_comm *comm, double seconds, cr_comm_lost lost)
+{
+    comm->patience_s = lost ? seconds : 0;
+    comm->lost = lost;
+}
+
 int cr_comm_rank(const cr_comm *comm)
 {
     return comm->rank;

@@ -3,6 +3,7 @@
  * all-gather can move. Small ones are MPI's collectives. All are nonblocking, and wait_all() is the one place where a
  * rank waits for others. */
 #include "comm_ops.h"
+#include "crisol/clock.h"
 #include "crisol/libraries.h"
 
 #include <limits.h>
@@ -22,13 +23,16 @@ enum {
     TAG = 1,
     LOOKS_AWAKE = 1000, /* about half a millisecond */
     SLEEP_NS = 20000,
+    HOST_BYTES = 64, /* of a host's name in messages */
 };
 
 typedef struct mpi_group {
     MPI_Comm comm;
-    bool is_world;         /* closing it finalises MPI */
-    MPI_Request *requests; /* [capacity], grown when a call needs more */
-    MPI_Status *statuses;  /* [capacity] */
+    bool is_world;             /* closing it finalises MPI */
+    char (*hosts)[HOST_BYTES]; /* [size] */
+    MPI_Request *requests;     /* [capacity], grown when a call needs more */
+    int *peers;                /* [capacity] the rank that a request receives from, or -1 */
+    MPI_Status *statuses;      /* [capacity] */
     int n_requests, capacity;
 } mpi_group;
 
@@ -68,37 +72,67 @@ static cr_status reserve(mpi_group *group, int64_t n)
         return CR_OK;
     if (n > INT_MAX / 2)
         return cr_fail(CR_INTERNAL, "%lld messages in one call are too many", (long long)n);
-    size_t bytes = (size_t)n * (sizeof(MPI_Request) + sizeof(MPI_Status));
+    size_t bytes = (size_t)n * (sizeof(MPI_Request) + sizeof(MPI_Status) + sizeof(int));
     MPI_Request *requests = malloc((size_t)n * sizeof *requests);
     MPI_Status *statuses = malloc((size_t)n * sizeof *statuses);
-    if (!requests || !statuses) {
+    int *peers = malloc((size_t)n * sizeof *peers);
+    if (!requests || !statuses || !peers) {
         free(requests);
         free(statuses);
+        free(peers);
         return cr_fail_memory("MPI requests", bytes);
     }
     free(group->requests);
     free(group->statuses);
+    free(group->peers);
     group->requests = requests;
     group->statuses = statuses;
+    group->peers = peers;
     group->capacity = (int)n;
     return CR_OK;
+}
+
+/* Who has not been heard of: the pairwise messages say it; MPI's own collectives do not. */
+static void give_up(cr_comm *comm, const char *what)
+{
+    const mpi_group *group = comm->state;
+    char message[CR_ERROR_MAX] = "";
+    size_t used = (size_t)snprintf(message, sizeof message, "rank %d (%s) waited %.0f s in the %s", comm->rank,
+                                   comm->host, comm->patience_s, what);
+    int last = -1;
+    for (int i = 0; i < group->n_requests; i++) {
+        int arrived = 0;
+        if (group->peers[i] < 0 || group->peers[i] == last || used >= sizeof message)
+            continue;
+        if (MPI_Request_get_status(group->requests[i], &arrived, MPI_STATUS_IGNORE) != MPI_SUCCESS || arrived)
+            continue;
+        last = group->peers[i];
+        used += (size_t)snprintf(message + used, sizeof message - used, "%s rank %d (%s)",
+                                 strstr(message, "for rank") ? "," : " for", last, group->hosts[last]);
+    }
+    comm->lost(comm, message); /* does not return */
 }
 
 /* MPI's own waits spin: 4 ranks on 2 cores then halve the speed of those still computing, unless the launcher told Open
  * MPI that there are too many (measured: 193 ms of work instead of 97). So: look often at first, for an answer that is
  * on its way, giving the core away between looks; then sleep between them, which no setting can spoil. */
-static cr_status wait_all(mpi_group *group, const char *what)
+static cr_status wait_all(cr_comm *comm, const char *what)
 {
+    mpi_group *group = comm->state;
     const struct timespec pause = {0, SLEEP_NS};
+    const double start = cr_clock_s();
     int error = MPI_SUCCESS, all_done = 0;
     for (int64_t n_looks = 0;; n_looks++) {
         error = MPI_Testall(group->n_requests, group->requests, &all_done, group->statuses);
         if (error != MPI_SUCCESS || all_done)
             break;
-        if (n_looks < LOOKS_AWAKE)
+        if (n_looks < LOOKS_AWAKE) {
             sched_yield();
-        else
-            nanosleep(&pause, NULL);
+            continue;
+        }
+        nanosleep(&pause, NULL);
+        if (comm->patience_s > 0 && cr_clock_s() - start > comm->patience_s)
+            give_up(comm, what);
     }
     for (int i = 0; error == MPI_ERR_IN_STATUS && i < group->n_requests; i++) {
         int one = group->statuses[i].MPI_ERROR;
@@ -126,7 +160,7 @@ static cr_status start_receive(mpi_group *group, char *data, size_t bytes, int f
         MPI_TRY(MPI_Irecv(data + at, piece(bytes, at), MPI_BYTE, from, TAG, group->comm,
                           &group->requests[group->n_requests]),
                 "MPI_Irecv");
-        group->n_requests++;
+        group->peers[group->n_requests++] = from;
     }
 done:
     return status;
@@ -139,7 +173,7 @@ static cr_status start_send(mpi_group *group, const char *data, size_t bytes, in
         MPI_TRY(
             MPI_Isend(data + at, piece(bytes, at), MPI_BYTE, to, TAG, group->comm, &group->requests[group->n_requests]),
             "MPI_Isend");
-        group->n_requests++;
+        group->peers[group->n_requests++] = -1;
     }
 done:
     return status;
@@ -162,7 +196,7 @@ static cr_status alltoallv_mpi(cr_comm *comm, const void *send, const size_t sen
         int to = (comm->rank + i) % comm->size;
         CR_TRY(start_send(group, (const char *)send + send_offsets[to], send_counts[to], to));
     }
-    CR_TRY(wait_all(group, "all-to-all of slices"));
+    CR_TRY(wait_all(comm, "all-to-all of slices"));
 done:
     return status;
 }
@@ -183,7 +217,7 @@ static cr_status allgatherv_mpi(cr_comm *comm, void *all, const size_t counts[],
         int to = (comm->rank + i) % comm->size;
         CR_TRY(start_send(group, (const char *)all + offsets[comm->rank], counts[comm->rank], to));
     }
-    CR_TRY(wait_all(group, "all-gather"));
+    CR_TRY(wait_all(comm, "all-gather"));
 done:
     return status;
 }
@@ -197,9 +231,9 @@ static cr_status broadcast_mpi(cr_comm *comm, void *data, size_t bytes, int root
         MPI_TRY(MPI_Ibcast((char *)data + at, piece(bytes, at), MPI_BYTE, root, group->comm,
                            &group->requests[group->n_requests]),
                 "MPI_Ibcast");
-        group->n_requests++;
+        group->peers[group->n_requests++] = -1;
     }
-    CR_TRY(wait_all(group, "broadcast"));
+    CR_TRY(wait_all(comm, "broadcast"));
 done:
     return status;
 }
@@ -210,8 +244,9 @@ static cr_status barrier_mpi(cr_comm *comm)
     cr_status status = CR_OK;
     CR_TRY(reserve(group, 1));
     MPI_TRY(MPI_Ibarrier(group->comm, group->requests), "MPI_Ibarrier");
+    group->peers[0] = -1;
     group->n_requests = 1;
-    CR_TRY(wait_all(group, "barrier"));
+    CR_TRY(wait_all(comm, "barrier"));
 done:
     return status;
 }
@@ -222,8 +257,9 @@ static cr_status lowest_mpi(cr_comm *comm, int mine, int *lowest)
     cr_status status = CR_OK;
     CR_TRY(reserve(group, 1));
     MPI_TRY(MPI_Iallreduce(&mine, lowest, 1, MPI_INT, MPI_MIN, group->comm, group->requests), "MPI_Iallreduce");
+    group->peers[0] = -1;
     group->n_requests = 1;
-    CR_TRY(wait_all(group, "agreement on the ranks' status"));
+    CR_TRY(wait_all(comm, "agreement on the ranks' status"));
 done:
     return status;
 }
@@ -255,6 +291,8 @@ static void close_mpi(cr_comm *comm)
         MPI_Finalize();
     free(group->requests);
     free(group->statuses);
+    free(group->peers);
+    free(group->hosts);
     free(group);
 }
 
@@ -270,6 +308,21 @@ static void name_library(cr_comm *comm)
     char *version = strstr(comm->library, " v");
     if (version && version[2] >= '0' && version[2] <= '9')
         memmove(version + 1, version + 2, strlen(version + 2) + 1);
+}
+
+static cr_status learn_hosts(cr_comm *comm)
+{
+    mpi_group *group = comm->state;
+    cr_status status = CR_OK;
+    char mine[HOST_BYTES];
+    snprintf(mine, sizeof mine, "%.*s", HOST_BYTES - 1, comm->host);
+    group->hosts = calloc((size_t)comm->size, sizeof *group->hosts);
+    if (!group->hosts)
+        return cr_fail_memory("host names", (size_t)comm->size * sizeof *group->hosts);
+    MPI_TRY(MPI_Allgather(mine, HOST_BYTES, MPI_CHAR, group->hosts, HOST_BYTES, MPI_CHAR, group->comm),
+            "MPI_Allgather");
+done:
+    return status;
 }
 
 /* Takes over `mpi_comm`, also on failure. */
@@ -294,6 +347,7 @@ static cr_status make_group(MPI_Comm mpi_comm, bool is_world, cr_comm **comm)
     MPI_TRY(MPI_Comm_rank(host, &(*comm)->local_rank), "MPI_Comm_rank");
     MPI_TRY(MPI_Comm_size(host, &(*comm)->local_size), "MPI_Comm_size");
     name_library(*comm);
+    CR_TRY(learn_hosts(*comm));
 done:
     if (host != MPI_COMM_NULL)
         MPI_Comm_free(&host);
@@ -337,8 +391,10 @@ static cr_status split_mpi(cr_comm *comm, int color, cr_comm **part)
     MPI_Comm mpi_part = MPI_COMM_NULL;
     CR_TRY(barrier_mpi(comm)); /* as in close_mpi: wait here, not spinning */
     MPI_TRY(MPI_Comm_split(group->comm, color < 0 ? MPI_UNDEFINED : color, comm->rank, &mpi_part), "MPI_Comm_split");
-    if (mpi_part != MPI_COMM_NULL)
-        return make_group(mpi_part, false, part);
+    if (mpi_part != MPI_COMM_NULL) {
+        CR_TRY(make_group(mpi_part, false, part));
+        cr_comm_set_patience(*part, comm->patience_s, comm->lost);
+    }
 done:
     return status;
 }
