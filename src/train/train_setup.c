@@ -56,6 +56,32 @@ static cr_status choose_rules(cr_trainer *trainer)
     return cr_schedule_make(&schedule, &trainer->schedule);
 }
 
+static cr_status choose_augmentation(cr_trainer *trainer)
+{
+    const cr_config *config = trainer->config;
+    trainer->augment = (cr_augment_options){
+        .size = CR_PACK_IMAGE_SIZE,
+        .hflip = config->augment.hflip,
+        .vflip = config->augment.vflip,
+        .rotate = config->augment.rotate,
+        .affine = config->augment.affine,
+        .translate = {config->augment.translate, config->augment.translate},
+        .scale = {config->augment.scale[0], config->augment.scale[1]},
+        .shear = {config->augment.shear[0], config->augment.shear[1]},
+        .crop = {config->augment.crop[0], config->augment.crop[1]},
+        .crop_ratio = {config->augment.crop_ratio[0], config->augment.crop_ratio[1]},
+        .brightness = config->augment.color[0],
+        .contrast = config->augment.color[1],
+        .saturation = config->augment.color[2],
+        .hue = config->augment.color[3],
+        .erase = config->augment.erase,
+        .erase_scale = {config->augment.erase_scale[0], config->augment.erase_scale[1]},
+        .erase_ratio = {config->augment.erase_ratio[0], config->augment.erase_ratio[1]},
+        .erase_noise = config->augment.erase_fill == 1,
+    };
+    return cr_augment_check(&trainer->augment);
+}
+
 static cr_status lay_out_steps(cr_trainer *trainer)
 {
     const cr_config *config = trainer->config;
@@ -114,6 +140,7 @@ static cr_status create_local(cr_trainer *trainer)
     if (cr_comm_rank(trainer->comm) == 0)
         CR_TRY(cr_run_open(trainer->options->output, &trainer->run));
     CR_TRY(lay_out_steps(trainer));
+    CR_TRY(choose_augmentation(trainer));
     CR_TRY(choose_rules(trainer));
     CR_TRY(make_arrays(trainer));
     CR_TRY(cr_model_state_create(session, &trainer->optimizer, &trainer->state));

@@ -25,10 +25,9 @@ static cr_status compute(cr_trainer *trainer, const cr_loss *loss)
         cr_trainer_request(trainer, trainer->step_in_epoch + 1);
 
     const cr_subset *subset = &trainer->session.subsets[CR_SPLIT_TRAIN];
-    const cr_augment_options augment = {.hflip = trainer->config->augment.hflip};
     for (int64_t i = 0; i < batch.n; i++) {
         trainer->samples[i] = subset->samples[batch.positions[i]];
-        trainer->augments[i] = cr_augment_draw(&augment, trainer->config->train.seed, (uint64_t)trainer->epoch,
+        trainer->augments[i] = cr_augment_draw(&trainer->augment, trainer->config->train.seed, (uint64_t)trainer->epoch,
                                                (uint64_t)trainer->samples[i]);
     }
     cr_team_step work = {.state = &trainer->state,

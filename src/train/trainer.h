@@ -36,6 +36,7 @@ typedef struct cr_trainer {
     cr_model_state state;
     cr_run *run; /* rank 0, otherwise null */
 
+    cr_augment_options augment;
     cr_optimizer_params optimizer;
     cr_optimizer_span span;
     cr_schedule schedule;
