@@ -15,6 +15,7 @@ typedef struct cr_confusion { /* counts[truth * n_classes + prediction] */
 } cr_confusion;
 CR_NODISCARD cr_status cr_confusion_create(int64_t n_classes, cr_confusion *confusion);
 void cr_confusion_destroy(cr_confusion *confusion);
+/* Both in 0 … n_classes - 1; anything else is not counted. */
 void cr_confusion_add(cr_confusion *confusion, int32_t truth, int32_t prediction);
 
 typedef struct cr_class_scores {
@@ -32,14 +33,15 @@ typedef struct cr_scores {
 /* `classes` [n_classes] may be null. */
 void cr_scores_compute(const cr_confusion *confusion, cr_scores *scores, cr_class_scores *classes);
 
-/* From probabilities [n, n_classes] in double, rows summing to 1. */
+/* From probabilities [n, n_classes] in double, rows summing to 1. Errors: CR_BAD_DATA (no sample, a label out of range,
+ * a negative probability), CR_NON_FINITE, each naming the sample. */
 typedef struct cr_probability_scores {
-    double log_loss;      /* clipped at 2^-52 */
-    double roc_auc_macro; /* one against rest; NaN if any class is undefined */
-    double roc_auc_over_defined;
-    double average_precision_macro;
-    double top2_accuracy; /* ties to the lower index */
-    double ece;           /* 15 bins */
+    double log_loss;                /* clipped at 2^-52 */
+    double roc_auc_macro;           /* one against rest; NaN if any class is undefined */
+    double roc_auc_over_defined;    /* mean of the defined ones; NaN if none */
+    double average_precision_macro; /* over the classes that truth has; NaN if none */
+    double top2_accuracy;           /* ties to the lower index */
+    double ece;                     /* 15 bins */
 } cr_probability_scores;
 /* roc_auc, average_precision: [n_classes], NaN where undefined; may be null. */
 CR_NODISCARD cr_status cr_probability_scores_compute(int64_t n, int64_t n_classes, const double *probabilities,

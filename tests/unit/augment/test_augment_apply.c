@@ -87,8 +87,8 @@ static cr_augment draw_geometry(cr_rng *rng)
     if (cr_rng_below(rng, 2)) {
         a.crop.height = 1 + (int32_t)cr_rng_below(rng, SIDE);
         a.crop.width = 1 + (int32_t)cr_rng_below(rng, SIDE);
-        a.crop.top = (int32_t)cr_rng_below(rng, (uint64_t)(SIDE - a.crop.height + 1));
-        a.crop.left = (int32_t)cr_rng_below(rng, (uint64_t)(SIDE - a.crop.width + 1));
+        a.crop.top = (int32_t)cr_rng_below(rng, (uint64_t)SIDE - (uint64_t)a.crop.height + 1);
+        a.crop.left = (int32_t)cr_rng_below(rng, (uint64_t)SIDE - (uint64_t)a.crop.width + 1);
     }
     double translate[2] = {cr_rng_normal(rng) * 5, cr_rng_normal(rng) * 5};
     double shear[2] = {cr_rng_normal(rng) * 8, cr_rng_normal(rng) * 8};

@@ -174,7 +174,7 @@ static void a_million_samples(void **state)
     cr_probability_scores s;
     double auc[2];
     assert_int_equal(cr_probability_scores_compute(MANY, 2, p, labels, &s, auc, NULL), CR_OK);
-    double pairs = (double)(MANY / 2) * (MANY / 2), good = (double)(MANY / 2) * (MANY / 2 + 1) / 2;
+    double half = MANY / 2., pairs = half * half, good = half * (half + 1) / 2;
     assert_close(auc[1], good / pairs);
     assert_true(s.top2_accuracy == 1);
     free(p);
