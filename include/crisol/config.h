@@ -21,15 +21,15 @@ typedef struct cr_ints {
 
 typedef struct cr_config {
     struct {
-        char *pack;          /* folder; relative to the config file's folder when it comes from the file */
-        cr_strings classes;  /* empty: all, in the pack's order */
-        int64_t batch;       /* global batch, samples */
-        int64_t micro_batch; /* samples; divides batch */
+        char *pack;                                 /* folder, absolute or "" */
+        cr_strings classes;                         /* empty: all, in the pack's order */
+        int64_t batch;                              /* global batch, samples */
+        int64_t micro_batch;                        /* samples; divides batch */
         int64_t limit_train, limit_val, limit_test; /* 0: all; otherwise a fixed subset of so many samples */
     } data;
     struct {
         int backbone;  /* 0 resnet18 */
-        char *weights; /* safetensors with torchvision's names, "" = from scratch */
+        char *weights; /* absolute path of a safetensors file with torchvision's names, "" = from scratch */
         int inputs;    /* cr_inputs: 0 both, 1 image, 2 metadata */
         struct {
             cr_strings columns; /* empty: all */
@@ -96,7 +96,9 @@ void cr_config_destroy(cr_config **config);
 
 /* Reads a YAML file on top. Errors: CR_MISSING, CR_BAD_CONFIG with file:line:column, what is wrong, the nearest key or
  * the allowed values. Refused: unknown and duplicate keys, wrong types, out of range, aliases, anchors, tags, depth
- * over 32, files over 64 KiB, several documents. */
+ * over 32, files over 64 KiB, several documents. After an error the config is half changed and fit only to be
+ * destroyed. Relative paths are taken from the file's folder (from the current folder in the two functions below) and
+ * kept as absolute ones, so that the dump means the same wherever it is written and read. */
 CR_NODISCARD cr_status cr_config_read(cr_config *config, const char *path);
 /* The same from memory; `name` stands for the file in messages. */
 CR_NODISCARD cr_status cr_config_parse(cr_config *config, const char *text, size_t bytes, const char *name);
