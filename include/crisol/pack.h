@@ -74,6 +74,9 @@ int64_t cr_pack_group(const cr_pack *pack, cr_split split, int64_t sample);
  * blocking, no allocation. Errors: CR_IO; CR_BAD_DATA naming shard and sample. */
 CR_NODISCARD cr_status cr_pack_read_image(const cr_pack *pack, cr_split split, int64_t sample, uint8_t *image);
 
+/* Writes a sample's image as a PNG file, atomically, after checking it. Errors: as above; CR_PERMISSION, CR_MISSING. */
+CR_NODISCARD cr_status cr_pack_write_png(const cr_pack *pack, cr_split split, int64_t sample, const char *path);
+
 typedef struct cr_pack_damage {
     int64_t n_samples; /* samples whose checksum is wrong */
     int64_t n_files;   /* shards whose size or hash is wrong */

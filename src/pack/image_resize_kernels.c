@@ -37,16 +37,24 @@ typedef int32_t i32_lanes __attribute__((vector_size(CR_RESIZE_LANES * sizeof(in
 #undef NAME
 #endif
 
+const cr_resize_kernels *cr_resize_kernels_at(int i)
+{
+    static const cr_resize_kernels plain = {filter_across_default, filter_down_default};
+#if defined(__x86_64__)
+    static const cr_resize_kernels avx2 = {filter_across_avx2, filter_down_avx2},
+                                   avx512 = {filter_across_avx512, filter_down_avx512};
+    if (i == 1 && __builtin_cpu_supports("avx2"))
+        return &avx2;
+    if (i == 2 && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
+        return &avx512;
+#endif
+    return i == 0 ? &plain : NULL;
+}
+
 const cr_resize_kernels *cr_resize_kernels_get(void)
 {
-    static const cr_resize_kernels kernels_default = {filter_across_default, filter_down_default};
-#if defined(__x86_64__)
-    static const cr_resize_kernels kernels_avx2 = {filter_across_avx2, filter_down_avx2},
-                                   kernels_avx512 = {filter_across_avx512, filter_down_avx512};
-    if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
-        return &kernels_avx512;
-    if (__builtin_cpu_supports("avx2"))
-        return &kernels_avx2;
-#endif
-    return &kernels_default;
+    const cr_resize_kernels *best = NULL;
+    for (int i = 0; cr_resize_kernels_at(i); i++)
+        best = cr_resize_kernels_at(i);
+    return best;
 }

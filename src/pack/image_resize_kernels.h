@@ -21,6 +21,9 @@ typedef struct cr_resize_kernels {
                  uint8_t *out);
 } cr_resize_kernels;
 
+/* The best that this machine can run. */
 const cr_resize_kernels *cr_resize_kernels_get(void);
+/* Every one that it can run, from the plainest (0) on; null behind the last. */
+const cr_resize_kernels *cr_resize_kernels_at(int i);
 
 #endif

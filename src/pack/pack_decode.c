@@ -124,6 +124,7 @@ static cr_status decode_some(void *context, int worker)
     cr_status status = own ? CR_OK : cr_fail_memory("a decoder", sizeof *own);
     if (status != CR_OK)
         goto done;
+    own->last_progress = d->start;
     for (int64_t i; !must_stop(d) && (i = atomic_fetch_add(&d->next, 1)) < d->job->plan.n_samples;) {
         CR_TRY(pack_sample(d, own, i));
         if (worker == 0)

@@ -304,3 +304,15 @@ cr_status cr_pack_read_image(const cr_pack *pack, cr_split which, int64_t sample
                        shard->path, (long long)within, cr_pack_sample_id(pack, which, sample));
     return CR_OK;
 }
+
+cr_status cr_pack_write_png(const cr_pack *pack, cr_split split, int64_t sample, const char *path)
+{
+    uint8_t *image = malloc(CR_IMAGE_BYTES);
+    cr_status status = image ? CR_OK : cr_fail_memory("an image", CR_IMAGE_BYTES);
+    if (status == CR_OK)
+        status = cr_pack_read_image(pack, split, sample, image);
+    if (status == CR_OK)
+        status = cr_image_write_png(path, image, CR_PACK_IMAGE_SIZE, CR_PACK_IMAGE_SIZE);
+    free(image);
+    return status;
+}
