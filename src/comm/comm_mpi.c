@@ -68,7 +68,7 @@ bool cr_comm_mpi_launched(void)
 
 static cr_status reserve(mpi_group *group, int64_t n)
 {
-    if (n <= group->capacity)
+    if (n < 1 || n <= group->capacity)
         return CR_OK;
     if (n > INT_MAX / 2)
         return cr_fail(CR_INTERNAL, "%lld messages in one call are too many", (long long)n);
@@ -330,6 +330,8 @@ static cr_status make_group(MPI_Comm mpi_comm, bool is_world, cr_comm **comm)
 {
     cr_status status = CR_OK;
     MPI_Comm host = MPI_COMM_NULL;
+    bool handed_over = false; /* `group` and `mpi_comm` are (*comm)'s */
+    *comm = NULL;
     mpi_group *group = calloc(1, sizeof *group);
     if (!group) {
         status = cr_fail_memory("an MPI group", sizeof *group);
@@ -339,6 +341,7 @@ static cr_status make_group(MPI_Comm mpi_comm, bool is_world, cr_comm **comm)
     group->is_world = is_world;
     CR_TRY(cr_comm_create_empty(&mpi_ops, comm));
     (*comm)->state = group;
+    handed_over = true;
     MPI_TRY(MPI_Comm_set_errhandler(mpi_comm, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
     MPI_TRY(MPI_Comm_rank(mpi_comm, &(*comm)->rank), "MPI_Comm_rank");
     MPI_TRY(MPI_Comm_size(mpi_comm, &(*comm)->size), "MPI_Comm_size");
@@ -351,12 +354,12 @@ static cr_status make_group(MPI_Comm mpi_comm, bool is_world, cr_comm **comm)
 done:
     if (host != MPI_COMM_NULL)
         MPI_Comm_free(&host);
-    if (status != CR_OK && !*comm) {
+    if (status != CR_OK && handed_over)
+        cr_comm_close(comm);
+    if (!handed_over) {
         free(group);
         MPI_Comm_free(&mpi_comm);
     }
-    if (status != CR_OK)
-        cr_comm_close(comm);
     return status;
 }
 

@@ -11,10 +11,10 @@ static int compare(const void *a, const void *b)
 /* Keeps `limit` of the chosen samples: a random choice that is the same for every run, in ascending order again. */
 static cr_status cut(cr_subset *subset, int64_t limit)
 {
-    size_t bytes = (size_t)subset->n_samples * sizeof(int64_t);
-    int64_t *order = malloc(bytes);
+    size_t n = (size_t)subset->n_samples;
+    int64_t *order = calloc(n, sizeof *order);
     if (!order)
-        return cr_fail_memory("a subset's order", bytes);
+        return cr_fail_memory("a subset's order", n * sizeof *order);
     cr_status status = cr_sample_order(0, 0, subset->n_samples, order);
     if (status == CR_OK) {
         for (int64_t i = 0; i < limit; i++)
@@ -35,8 +35,8 @@ cr_status cr_subset_create(const cr_pack *pack, cr_split split, const int32_t *c
     cr_status status = CR_OK;
     int64_t n = cr_pack_n_samples(pack, split), n_classes = cr_pack_n_classes(pack);
     size_t rows = n > 0 ? (size_t)n : 1;
-    subset->samples = malloc(rows * sizeof *subset->samples);
-    subset->labels = malloc(rows * sizeof *subset->labels);
+    subset->samples = calloc(rows, sizeof *subset->samples);
+    subset->labels = calloc(rows, sizeof *subset->labels);
     if (!subset->samples || !subset->labels) {
         status = cr_fail_memory("a split's samples", rows * (sizeof(int64_t) + sizeof(int32_t)));
         goto done;
