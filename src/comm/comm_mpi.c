@@ -2,12 +2,10 @@
  * counts: each rank sends every other rank what is its own, once, which is the least that an all-to-all or an
  * all-gather can move. Small ones are MPI's collectives. All are nonblocking, and wait_all() is the one place where a
  * rank waits for others. */
-#include "comm_ops.h"
+#include "comm_mpi.h"
 #include "crisol/clock.h"
-#include "crisol/libraries.h"
 
 #include <limits.h>
-#include <mpi.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,48 +21,7 @@ enum {
     TAG = 1,
     LOOKS_AWAKE = 1000, /* about half a millisecond */
     SLEEP_NS = 20000,
-    HOST_BYTES = 64, /* of a host's name in messages */
 };
-
-typedef struct mpi_group {
-    MPI_Comm comm;
-    bool is_world;             /* closing it finalises MPI */
-    char (*hosts)[HOST_BYTES]; /* [size] */
-    MPI_Request *requests;     /* [capacity], grown when a call needs more */
-    int *peers;                /* [capacity] the rank that a request receives from, or -1 */
-    MPI_Status *statuses;      /* [capacity] */
-    int n_requests, capacity;
-} mpi_group;
-
-static const cr_comm_ops mpi_ops;
-
-static cr_status fail_mpi(int error, const char *what)
-{
-    char text[MPI_MAX_ERROR_STRING] = "";
-    int length = 0;
-    if (MPI_Error_string(error, text, &length) != MPI_SUCCESS)
-        snprintf(text, sizeof text, "error %d", error);
-    return cr_fail(CR_INTERNAL, "%s failed: %s", what, text);
-}
-
-#define MPI_TRY(call, what)                                                                                            \
-    do {                                                                                                               \
-        int mpi_error = (call);                                                                                        \
-        if (mpi_error != MPI_SUCCESS) {                                                                                \
-            status = fail_mpi(mpi_error, what);                                                                        \
-            goto done;                                                                                                 \
-        }                                                                                                              \
-    } while (0)
-
-bool cr_comm_mpi_launched(void)
-{
-    static const char *const marks[] = {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PMI_SIZE"};
-    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
-        if (getenv(marks[i]))
-            return true;
-    }
-    return false;
-}
 
 static cr_status reserve(mpi_group *group, int64_t n)
 {
@@ -140,7 +97,7 @@ static cr_status wait_all(cr_comm *comm, const char *what)
             error = one;
     }
     group->n_requests = 0;
-    return error == MPI_SUCCESS ? CR_OK : fail_mpi(error, what);
+    return error == MPI_SUCCESS ? CR_OK : cr_fail_mpi(error, what);
 }
 
 static int64_t count_pieces(size_t bytes)
@@ -238,7 +195,7 @@ done:
     return status;
 }
 
-static cr_status barrier_mpi(cr_comm *comm)
+cr_status cr_mpi_barrier(cr_comm *comm)
 {
     mpi_group *group = comm->state;
     cr_status status = CR_OK;
@@ -271,7 +228,7 @@ static cr_status sum_unordered_mpi(cr_comm *comm, float *data, int64_t n)
     mpi_group *group = comm->state;
     cr_status status = CR_OK;
     const int64_t most = CR_COMM_PIECE_BYTES / (int64_t)sizeof(float);
-    CR_TRY(barrier_mpi(comm));
+    CR_TRY(cr_mpi_barrier(comm));
     for (int64_t at = 0; at < n; at += most) {
         int count = (int)(n - at < most ? n - at : most);
         MPI_TRY(MPI_Allreduce(MPI_IN_PLACE, data + at, count, MPI_FLOAT, MPI_SUM, group->comm), "MPI_Allreduce");
@@ -280,133 +237,11 @@ done:
     return status;
 }
 
-static void close_mpi(cr_comm *comm)
-{
-    mpi_group *group = comm->state;
-    if (group->comm != MPI_COMM_NULL) {
-        (void)barrier_mpi(comm); /* the wait for the last rank is not spent spinning in MPI_Finalize */
-        MPI_Comm_free(&group->comm);
-    }
-    if (group->is_world)
-        MPI_Finalize();
-    free(group->requests);
-    free(group->statuses);
-    free(group->peers);
-    free(group->hosts);
-    free(group);
-}
-
-static void abort_mpi(int exit_code)
-{
-    MPI_Abort(MPI_COMM_WORLD, exit_code);
-}
-
-/* "Open MPI v4.1.4" → "Open MPI 4.1.4" */
-static void name_library(cr_comm *comm)
-{
-    snprintf(comm->library, sizeof comm->library, "%s", cr_comm_libraries());
-    char *version = strstr(comm->library, " v");
-    if (version && version[2] >= '0' && version[2] <= '9')
-        memmove(version + 1, version + 2, strlen(version + 2) + 1);
-}
-
-static cr_status learn_hosts(cr_comm *comm)
-{
-    mpi_group *group = comm->state;
-    cr_status status = CR_OK;
-    char mine[HOST_BYTES];
-    snprintf(mine, sizeof mine, "%.*s", HOST_BYTES - 1, comm->host);
-    group->hosts = calloc((size_t)comm->size, sizeof *group->hosts);
-    if (!group->hosts)
-        return cr_fail_memory("host names", (size_t)comm->size * sizeof *group->hosts);
-    MPI_TRY(MPI_Allgather(mine, HOST_BYTES, MPI_CHAR, group->hosts, HOST_BYTES, MPI_CHAR, group->comm),
-            "MPI_Allgather");
-done:
-    return status;
-}
-
-/* Takes over `mpi_comm`, also on failure. */
-static cr_status make_group(MPI_Comm mpi_comm, bool is_world, cr_comm **comm)
-{
-    cr_status status = CR_OK;
-    MPI_Comm host = MPI_COMM_NULL;
-    bool handed_over = false; /* `group` and `mpi_comm` are (*comm)'s */
-    *comm = NULL;
-    mpi_group *group = calloc(1, sizeof *group);
-    if (!group) {
-        status = cr_fail_memory("an MPI group", sizeof *group);
-        goto done;
-    }
-    group->comm = mpi_comm;
-    group->is_world = is_world;
-    CR_TRY(cr_comm_create_empty(&mpi_ops, comm));
-    (*comm)->state = group;
-    handed_over = true;
-    MPI_TRY(MPI_Comm_set_errhandler(mpi_comm, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
-    MPI_TRY(MPI_Comm_rank(mpi_comm, &(*comm)->rank), "MPI_Comm_rank");
-    MPI_TRY(MPI_Comm_size(mpi_comm, &(*comm)->size), "MPI_Comm_size");
-    MPI_TRY(MPI_Comm_split_type(mpi_comm, MPI_COMM_TYPE_SHARED, (*comm)->rank, MPI_INFO_NULL, &host),
-            "MPI_Comm_split_type");
-    MPI_TRY(MPI_Comm_rank(host, &(*comm)->local_rank), "MPI_Comm_rank");
-    MPI_TRY(MPI_Comm_size(host, &(*comm)->local_size), "MPI_Comm_size");
-    name_library(*comm);
-    CR_TRY(learn_hosts(*comm));
-done:
-    if (host != MPI_COMM_NULL)
-        MPI_Comm_free(&host);
-    if (status != CR_OK && handed_over)
-        cr_comm_close(comm);
-    if (!handed_over) {
-        free(group);
-        MPI_Comm_free(&mpi_comm);
-    }
-    return status;
-}
-
-cr_status cr_comm_open_mpi(cr_comm **comm)
-{
-    cr_status status = CR_OK;
-    int was_started = 0, was_finished = 0, threads = 0;
-    MPI_Comm world = MPI_COMM_NULL;
-    MPI_Initialized(&was_started);
-    MPI_Finalized(&was_finished);
-    if (was_started || was_finished)
-        return cr_fail(CR_INTERNAL, "MPI can be started only once in a process");
-    int error = MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &threads);
-    if (error != MPI_SUCCESS)
-        return fail_mpi(error, "MPI_Init_thread");
-    if (threads < MPI_THREAD_SERIALIZED) {
-        status = cr_fail(CR_INTERNAL, "this MPI library allows calls from one thread only (level %d)", threads);
-        goto done;
-    }
-    MPI_TRY(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
-    MPI_TRY(MPI_Comm_dup(MPI_COMM_WORLD, &world), "MPI_Comm_dup");
-    return make_group(world, true, comm);
-done:
-    MPI_Finalize();
-    return status;
-}
-
-static cr_status split_mpi(cr_comm *comm, int color, cr_comm **part)
-{
-    mpi_group *group = comm->state;
-    cr_status status = CR_OK;
-    MPI_Comm mpi_part = MPI_COMM_NULL;
-    CR_TRY(barrier_mpi(comm)); /* as in close_mpi: wait here, not spinning */
-    MPI_TRY(MPI_Comm_split(group->comm, color < 0 ? MPI_UNDEFINED : color, comm->rank, &mpi_part), "MPI_Comm_split");
-    if (mpi_part != MPI_COMM_NULL) {
-        CR_TRY(make_group(mpi_part, false, part));
-        cr_comm_set_patience(*part, comm->patience_s, comm->lost);
-    }
-done:
-    return status;
-}
-
-static const cr_comm_ops mpi_ops = {
-    .split = split_mpi,
-    .close = close_mpi,
-    .abort = abort_mpi,
-    .barrier = barrier_mpi,
+const cr_comm_ops cr_mpi_ops = {
+    .split = cr_mpi_split,
+    .close = cr_mpi_close,
+    .abort = cr_mpi_abort,
+    .barrier = cr_mpi_barrier,
     .broadcast = broadcast_mpi,
     .allgatherv = allgatherv_mpi,
     .alltoallv = alltoallv_mpi,
