@@ -6,7 +6,6 @@
 KERNEL static void NAME(filter_across)(const struct cr_resize_axis *axis, const uint8_t *const source[CR_RESIZE_BUNDLE],
                                        uint8_t *out)
 {
-    const u8_lanes spread = {0, 1, 2, 0, 3, 4, 5, 0, 6, 7, 8, 0, 9, 10, 11, 0}; /* the fourth has weight 0 */
     for (int64_t i = 0; i < axis->count; i++) {
         const int32_t *weights = axis->weight + i * axis->most_taps * CR_RESIZE_SPREAD;
         int64_t at = (axis->start[i] - axis->start[0]) * CR_IMAGE_CHANNELS;
@@ -18,7 +17,7 @@ KERNEL static void NAME(filter_across)(const struct cr_resize_axis *axis, const 
             for (int r = 0; r < CR_RESIZE_BUNDLE; r++) {
                 u8_lanes pixels;
                 memcpy(&pixels, source[r] + at, sizeof pixels);
-                sum[r] += WIDEN(__builtin_shuffle(pixels, spread)) * weight;
+                sum[r] += WIDEN(__builtin_shufflevector(pixels, pixels, SPREAD)) * weight;
             }
         }
         /* each row's four partial sums, added by halves: lanes 4 r … 4 r + 3 are row r's pixel */

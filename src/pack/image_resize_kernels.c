@@ -10,6 +10,8 @@ typedef int32_t i32_lanes __attribute__((vector_size(CR_RESIZE_LANES * sizeof(in
 #define WIDEN(bytes) __builtin_convertvector(__builtin_convertvector(bytes, u16_lanes), i32_lanes)
 #define NARROW(sums) __builtin_convertvector(__builtin_convertvector(sums, u16_lanes), u8_lanes)
 
+/* Pixels of three bytes as four, of which the last has weight 0. */
+#define SPREAD 0, 1, 2, 0, 3, 4, 5, 0, 6, 7, 8, 0, 9, 10, 11, 0
 /* Lanes of two vectors taken together. */
 #define FIRST_HALVES 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
 #define SECOND_HALVES 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31
