@@ -24,8 +24,29 @@ static const uint8_t *row_start(const uint8_t *image, int64_t y, int64_t width, 
     return image + (y * width + (flip ? width - 1 : 0)) * 3;
 }
 
-void cr_augment_image(const uint8_t *image, const cr_augment *augment, const cr_place *place, int64_t index, void *data)
+/* A flip at most: this file's own pass over the pixels, straight into any format. */
+static bool is_plain(const cr_augment *augment)
 {
+    const cr_box *erase = &augment->erase, *crop = &augment->crop;
+    return !augment->vflip && !augment->warps && augment->n_jitters == 0 && erase->height == 0 && crop->height == 0;
+}
+
+static void augment_fully(const uint8_t *image, const cr_augment *augment, const cr_place *place, int64_t index,
+                          float *planes, void *data)
+{
+    cr_place one = cr_place_make(1, place->shape, place->format, place->bf16);
+    cr_place plain = cr_place_make(1, place->shape, CR_FORMAT_PLAIN, false);
+    cr_augment_apply(image, place->shape.width, augment, planes);
+    cr_place_convert(&plain, planes, &one, (char *)data + (size_t)index * cr_place_bytes(&one));
+}
+
+void cr_augment_image(const uint8_t *image, const cr_augment *augment, const cr_place *place, int64_t index,
+                      float *planes, void *data)
+{
+    if (augment && !is_plain(augment)) {
+        augment_fully(image, augment, place, index, planes, data);
+        return;
+    }
     pixel_table table;
     fill_table(&table);
     bool flip = augment && augment->hflip;

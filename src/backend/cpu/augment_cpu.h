@@ -8,8 +8,9 @@
 #include "crisol/augment.h"
 
 /* `image` [height, width, 3]; `augment` may be null (nothing). Writes sample `index` of `data`, which lies as `place`
- * says (3 channels, PLAIN or NHWC, float32 or bf16): (x/255 - mean) / deviation. */
+ * says (3 channels, PLAIN or NHWC, float32 or bf16): (x/255 - mean) / deviation. `planes` [3, height, width] is room
+ * for what more than a flip makes; it may be null when `augment` is. */
 void cr_augment_image(const uint8_t *image, const cr_augment *augment, const cr_place *place, int64_t index,
-                      void *data);
+                      float *planes, void *data);
 
 #endif

@@ -154,7 +154,7 @@ cr_status cr_convolution_forward(const cr_cpu_program *program, const cr_step *s
         }
     cr_norm norm = {.mean = arrays.mean, .scale = arrays.scale, .shift = arrays.shift, .relu = layer->relu};
     cr_norm_apply(&program->values[step->dst].place, &norm, x, cr_value_data(program, step->src2),
-                  cr_value_data(program, step->dst), cr_buffer_data(program, own->mask));
+                  cr_value_data(program, step->dst));
 done:
     return status;
 }
@@ -190,18 +190,18 @@ static void norm_backward(const cr_cpu_program *program, const cr_step *step, fl
     channel_arrays arrays = arrays_of(program, step);
     double *sum = cr_buffer_data(program, program->channel_work), *dot = sum + arrays.padded;
     float *k1 = (float *)(dot + arrays.padded), *k2 = k1 + arrays.padded;
-    const uint8_t *mask = cr_buffer_data(program, own->mask);
+    const void *y = cr_value_data(program, step->dst);
     void *x = cr_buffer_data(program, own->x), *g0 = cr_buffer_data(program, dst->gradients[0]);
     bool has_norm = layer->bn_weight >= 0;
     memset(sum, 0, (size_t)arrays.padded * 2 * (sizeof *sum + sizeof *k1));
     if (!has_norm) /* x is y now: its sign is ReLU's */
         memset(arrays.shift, 0, (size_t)arrays.padded * sizeof(float));
     cr_norm norm = {.mean = arrays.mean, .scale = arrays.scale, .shift = arrays.shift, .relu = layer->relu};
-    cr_norm_backward_sums(&dst->place, &norm, own->mask_kind, mask, x, g0,
+    cr_norm_backward_sums(&dst->place, &norm, own->mask_kind, x, y, g0,
                           dst->n_gradients == 2 ? cr_buffer_data(program, dst->gradients[1]) : NULL,
                           own->writes_dz ? g0 : NULL, sum, dot);
     finish_sums(program, step, gradient, &arrays, sum, dot, k1, k2);
-    cr_norm_backward_apply(&dst->place, &norm, own->writes_dz ? CR_MASK_NONE : own->mask_kind, mask, x, g0,
+    cr_norm_backward_apply(&dst->place, &norm, own->writes_dz ? CR_MASK_NONE : own->mask_kind, x, y, g0,
                            has_norm ? k1 : NULL, has_norm ? k2 : NULL);
 }
 

@@ -17,7 +17,6 @@ typedef struct cr_kernel {
 struct cr_convolution_step {
     cr_kernel forward, data, weights; /* training; evaluation has forward alone */
     int x;                            /* buffer, training: the convolution's result, later its gradient */
-    int mask;                         /* buffer, training: bytes of CR_MASK_BYTES */
     cr_mask mask_kind;
     bool writes_dz; /* the masked gradient is needed beyond the norm's own backward */
     /* Training: floats [channels, padded] of this run. Evaluation: what the weights are folded with, kept. */

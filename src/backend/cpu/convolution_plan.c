@@ -104,9 +104,7 @@ static cr_status plan_training(cr_cpu_program *program, cr_step *step)
         CR_TRY(cr_buffer_add(program, cr_place_bytes(&dst->place), time, &dst->buffer));
     else /* nothing needs what came before bias, add and ReLU */
         dst->buffer = own->x;
-    own->mask_kind = !layer->relu ? CR_MASK_NONE : step->src2 == CR_NONE ? CR_MASK_RECOMPUTE : CR_MASK_BYTES;
-    if (own->mask_kind == CR_MASK_BYTES)
-        CR_TRY(cr_buffer_add(program, (size_t)cr_place_elements(&dst->place), time, &own->mask));
+    own->mask_kind = !layer->relu ? CR_MASK_NONE : step->src2 == CR_NONE ? CR_MASK_RECOMPUTE : CR_MASK_OUTPUT;
     CR_TRY(cr_buffer_add(program, channel_bytes(program, step), time, &own->channels));
 done:
     return status;
@@ -147,7 +145,7 @@ cr_status cr_convolution_plan_forward(cr_cpu_program *program, cr_step *step)
     step->convolution = calloc(1, sizeof *step->convolution);
     if (!step->convolution)
         return cr_fail_memory("a convolution", sizeof *step->convolution);
-    step->convolution->x = step->convolution->mask = step->convolution->channels = CR_NONE;
+    step->convolution->x = step->convolution->channels = CR_NONE;
     return program->params.training ? plan_training(program, step) : plan_evaluation(program, step);
 }
 
@@ -160,7 +158,8 @@ cr_status cr_convolution_plan_backward(cr_cpu_program *program, cr_step *step)
     cr_convolution_spec spec = spec_of(program, step, CR_PASS_WEIGHTS);
     CR_TRY(plan_kernel(program, step, &spec, time, &own->weights));
     cr_buffer_use(program, own->x, time);
-    cr_buffer_use(program, own->mask, time);
+    if (own->mask_kind == CR_MASK_OUTPUT)
+        cr_buffer_use(program, dst->buffer, time);
     cr_buffer_use(program, own->channels, time);
     cr_buffer_use(program, program->values[step->src].buffer, time);
     bool has_residual = step->src2 != CR_NONE && program->values[step->src2].wants_gradient;

@@ -56,7 +56,7 @@ static cr_status create_program(cr_backend *backend, const cr_net *net, const cr
     program->net = net;
     program->params = *params;
     program->engine = context->engine;
-    program->logits_gradient = program->channel_work = program->fold_work = CR_NONE;
+    program->logits_gradient = program->channel_work = program->fold_work = program->augment_work = CR_NONE;
     cr_engine_set_threads(params->n_threads);
     CR_TRY(choose_formats(program));
     CR_TRY(cr_program_lower(program));

@@ -22,41 +22,76 @@ static int64_t smallest(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* One output pixel (oy, ox) of sample n: `group` is the output's. */
-CR_INLINE void forward_pixel(const pool_job *job, const cr_group *group, int64_t n, int64_t oy, int64_t ox, bool bf16,
-                             int vectors, int lanes)
+/* One output pixel at (top, left) of the input, `to` in the output: position of the first maximum, and it. The window
+ * lies inside the plane from y0 to y1 and from x0 to x1. */
+typedef struct pool_pixel {
+    int64_t y0, y1, x0, x1, top, left, from, to;
+} pool_pixel;
+
+CR_INLINE void forward_lanes(const pool_job *job, const pool_pixel *pixel, int64_t lane, bool has_index, bool bf16,
+                             int lanes)
 {
-    int64_t top = oy * job->window.stride - job->window.padding, left = ox * job->window.stride - job->window.padding;
-    int64_t y0 = largest(top, 0), y1 = smallest(top + job->window.kernel, job->in.height);
-    int64_t x0 = largest(left, 0), x1 = smallest(left + job->window.kernel, job->in.width);
-    int64_t to = group->base + n * group->outer_stride + (oy * job->out.width + ox) * group->pixel_stride;
-    for (int v = 0; v < vectors; v++) {
-        int64_t from = job->in_group.base + n * job->in_group.outer_stride + v * CR_LANES;
-        cr_vector best = cr_splat(-INFINITY);
-        cr_vector_int where = (cr_vector_int){0} + (int)((y0 - top) * job->window.kernel + x0 - left);
-        for (int64_t y = y0; y < y1; y++)
-            for (int64_t x = x0; x < x1; x++) {
-                cr_vector value =
-                    cr_load(job->x, from + (y * job->in.width + x) * job->in_group.pixel_stride, bf16, lanes);
-                cr_vector_int better = (value > best) | (value != value);
-                int position = (int)((y - top) * job->window.kernel + x - left);
-                best = (cr_vector)(((cr_vector_int)value & better) | ((cr_vector_int)best & ~better));
+    int64_t kernel = job->window.kernel, stride = job->in_group.pixel_stride;
+    cr_half_vector best = (cr_half_vector){0} - INFINITY;
+    int first = (int)((pixel->y0 - pixel->top) * kernel + pixel->x0 - pixel->left);
+    cr_half_vector_int where = (cr_half_vector_int){0} + first;
+    for (int64_t y = pixel->y0; y < pixel->y1; y++) {
+        int64_t at = pixel->from + lane + (y * job->in.width + pixel->x0) * stride;
+        int position = (int)((y - pixel->top) * kernel + pixel->x0 - pixel->left);
+        for (int64_t x = pixel->x0; x < pixel->x1; x++, at += stride, position++) {
+            cr_half_vector value = cr_half_load(job->x, at, bf16, lanes);
+            cr_half_vector_int better = (value > best) | (value != value);
+            best = (cr_half_vector)(((cr_half_vector_int)value & better) | ((cr_half_vector_int)best & ~better));
+            if (has_index)
                 where = (position & better) | (where & ~better);
+        }
+    }
+    cr_half_store(job->y, pixel->to + lane, best, bf16, lanes);
+    if (has_index) {
+        cr_half_vector_byte bytes =
+            __builtin_convertvector(__builtin_convertvector(where, cr_half_vector_half), cr_half_vector_byte);
+        memcpy(job->index + pixel->to + lane, &bytes, (size_t)lanes);
+    }
+}
+
+CR_INLINE void forward_pixel(const pool_job *job, const pool_pixel *pixel, bool has_index, bool bf16, int vectors,
+                             int lanes)
+{
+    if (lanes == CR_LANES)
+        for (int lane = 0; lane < vectors * CR_LANES; lane += CR_HALF_LANES)
+            forward_lanes(job, pixel, lane, has_index, bf16, CR_HALF_LANES);
+    else
+        for (int lane = 0; lane < lanes; lane += CR_HALF_LANES)
+            forward_lanes(job, pixel, lane, has_index, bf16, (int)smallest(lanes - lane, CR_HALF_LANES));
+}
+
+CR_INLINE void forward_planes(const pool_job *job, const cr_group *group, bool has_index, bool bf16, int vectors,
+                              int lanes)
+{
+    pool_pixel pixel;
+    for (int64_t n = 0; n < group->n_outer; n++) {
+        pixel.from = job->in_group.base + n * job->in_group.outer_stride;
+        pixel.to = group->base + n * group->outer_stride;
+        for (int64_t oy = 0; oy < job->out.height; oy++) {
+            pixel.top = oy * job->window.stride - job->window.padding;
+            pixel.y0 = largest(pixel.top, 0);
+            pixel.y1 = smallest(pixel.top + job->window.kernel, job->in.height);
+            for (int64_t ox = 0; ox < job->out.width; ox++, pixel.to += group->pixel_stride) {
+                pixel.left = ox * job->window.stride - job->window.padding;
+                pixel.x0 = largest(pixel.left, 0);
+                pixel.x1 = smallest(pixel.left + job->window.kernel, job->in.width);
+                forward_pixel(job, &pixel, has_index, bf16, vectors, lanes);
             }
-        cr_store(job->y, to + v * CR_LANES, best, bf16, lanes);
-        if (job->index) {
-            cr_vector_byte bytes = __builtin_convertvector(where, cr_vector_byte);
-            memcpy(job->index + to + v * CR_LANES, &bytes, (size_t)lanes);
         }
     }
 }
 
 CR_INLINE void forward_kernel(const pool_job *job, const cr_group *group, bool bf16, int vectors, int lanes)
 {
-    for (int64_t n = 0; n < group->n_outer; n++)
-        for (int64_t oy = 0; oy < job->out.height; oy++)
-            for (int64_t ox = 0; ox < job->out.width; ox++)
-                forward_pixel(job, group, n, oy, ox, bf16, vectors, lanes);
+    if (job->index)
+        forward_planes(job, group, true, bf16, vectors, lanes);
+    else
+        forward_planes(job, group, false, bf16, vectors, lanes);
 }
 
 CR_KERNEL(forward, forward_kernel, (const pool_job *job, const cr_group *group), (job, group))
@@ -79,50 +114,71 @@ void cr_max_pool_forward(const cr_window *window, const cr_place *from, const vo
     }
 }
 
-/* First and one-past-last window along one axis that cover input coordinate `at`. */
-CR_INLINE void covering(const cr_window *window, int64_t at, int64_t n_windows, int64_t *first, int64_t *end)
+/* Moves first and one-past-last window along one axis to those that cover input coordinate `at`, one beyond the last
+ * call's. */
+CR_INLINE void cover_next(const cr_window *window, int64_t at, int64_t n_windows, int64_t *first, int64_t *end)
 {
-    int64_t reach = at + window->padding - window->kernel + 1;
-    *first = reach <= 0 ? 0 : (reach + window->stride - 1) / window->stride;
-    *end = smallest((at + window->padding) / window->stride + 1, n_windows);
+    while (*first * window->stride - window->padding + window->kernel <= at)
+        (*first)++;
+    while (*end < n_windows && *end * window->stride - window->padding <= at)
+        (*end)++;
 }
 
-/* One input pixel (y, x): gathers, so that the order of additions is fixed and nothing is cleared first. */
-CR_INLINE void backward_pixel(const pool_job *job, const cr_group *group, int64_t n, int64_t y, int64_t x, bool bf16,
+/* The windows oy0 … oy1-1, ox0 … ox1-1 that cover input pixel (y, x), which lies at `to`. */
+typedef struct pool_cover {
+    int64_t oy0, oy1, ox0, ox1, y, x, from, to;
+} pool_cover;
+
+CR_INLINE void backward_lanes(const pool_job *job, const pool_cover *cover, int64_t lane, int64_t stride, bool bf16,
+                              int lanes)
+{
+    cr_half_vector total = {0};
+    for (int64_t oy = cover->oy0; oy < cover->oy1; oy++)
+        for (int64_t ox = cover->ox0; ox < cover->ox1; ox++) {
+            int64_t ky = cover->y - oy * job->window.stride + job->window.padding;
+            int64_t kx = cover->x - ox * job->window.stride + job->window.padding;
+            int64_t at = cover->from + lane + (oy * job->out.width + ox) * stride;
+            cr_half_vector g = cr_half_load(job->dy, at, bf16, lanes);
+            if (job->dy1)
+                g += cr_half_load(job->dy1, at, bf16, lanes);
+            cr_half_vector_byte bytes = {0};
+            memcpy(&bytes, job->index + at, (size_t)lanes);
+            cr_half_vector_int position =
+                __builtin_convertvector(__builtin_convertvector(bytes, cr_half_vector_half), cr_half_vector_int);
+            cr_half_vector_int chosen = position == (int)(ky * job->window.kernel + kx);
+            total += (cr_half_vector)((cr_half_vector_int)g & chosen);
+        }
+    cr_half_store(job->dx, cover->to + lane, total, bf16, lanes);
+}
+
+/* One input pixel: gathers, so that the order of additions is fixed and nothing is cleared first. */
+CR_INLINE void backward_pixel(const pool_job *job, const cr_group *group, const pool_cover *cover, bool bf16,
                               int vectors, int lanes)
 {
-    int64_t oy0, oy1, ox0, ox1;
-    covering(&job->window, y, job->out.height, &oy0, &oy1);
-    covering(&job->window, x, job->out.width, &ox0, &ox1);
-    int64_t to =
-        job->in_group.base + n * job->in_group.outer_stride + (y * job->in.width + x) * job->in_group.pixel_stride;
-    for (int v = 0; v < vectors; v++) {
-        cr_vector total = {0};
-        for (int64_t oy = oy0; oy < oy1; oy++)
-            for (int64_t ox = ox0; ox < ox1; ox++) {
-                int64_t ky = y - oy * job->window.stride + job->window.padding;
-                int64_t kx = x - ox * job->window.stride + job->window.padding;
-                int64_t from = group->base + n * group->outer_stride +
-                               (oy * job->out.width + ox) * group->pixel_stride + v * CR_LANES;
-                cr_vector_byte bytes = {0};
-                memcpy(&bytes, job->index + from, (size_t)lanes);
-                cr_vector g = cr_load(job->dy, from, bf16, lanes);
-                if (job->dy1)
-                    g += cr_load(job->dy1, from, bf16, lanes);
-                cr_vector_int chosen =
-                    __builtin_convertvector(bytes, cr_vector_int) == (int)(ky * job->window.kernel + kx);
-                total += (cr_vector)((cr_vector_int)g & chosen);
-            }
-        cr_store(job->dx, to + v * CR_LANES, total, bf16, lanes);
-    }
+    if (lanes == CR_LANES)
+        for (int lane = 0; lane < vectors * CR_LANES; lane += CR_HALF_LANES)
+            backward_lanes(job, cover, lane, group->pixel_stride, bf16, CR_HALF_LANES);
+    else
+        for (int lane = 0; lane < lanes; lane += CR_HALF_LANES)
+            backward_lanes(job, cover, lane, group->pixel_stride, bf16, (int)smallest(lanes - lane, CR_HALF_LANES));
 }
 
 CR_INLINE void backward_kernel(const pool_job *job, const cr_group *group, bool bf16, int vectors, int lanes)
 {
-    for (int64_t n = 0; n < group->n_outer; n++)
-        for (int64_t y = 0; y < job->in.height; y++)
-            for (int64_t x = 0; x < job->in.width; x++)
-                backward_pixel(job, group, n, y, x, bf16, vectors, lanes);
+    pool_cover cover;
+    for (int64_t n = 0; n < group->n_outer; n++) {
+        cover.from = group->base + n * group->outer_stride;
+        cover.to = job->in_group.base + n * job->in_group.outer_stride;
+        cover.oy0 = cover.oy1 = 0;
+        for (cover.y = 0; cover.y < job->in.height; cover.y++) {
+            cover_next(&job->window, cover.y, job->out.height, &cover.oy0, &cover.oy1);
+            cover.ox0 = cover.ox1 = 0;
+            for (cover.x = 0; cover.x < job->in.width; cover.x++, cover.to += job->in_group.pixel_stride) {
+                cover_next(&job->window, cover.x, job->out.width, &cover.ox0, &cover.ox1);
+                backward_pixel(job, group, &cover, bf16, vectors, lanes);
+            }
+        }
+    }
 }
 
 CR_KERNEL(backward, backward_kernel, (const pool_job *job, const cr_group *group), (job, group))

@@ -24,7 +24,7 @@ typedef struct cr_norm {
 typedef enum cr_mask {
     CR_MASK_NONE,      /* no ReLU: everywhere */
     CR_MASK_RECOMPUTE, /* the sign of z, computed again from x (there was no add) */
-    CR_MASK_BYTES      /* one byte an element, written by cr_norm_apply() */
+    CR_MASK_OUTPUT     /* the sign of y */
 } cr_mask;
 
 int64_t cr_norm_channels(int64_t channels); /* rounded up to a multiple of 64 */
@@ -33,17 +33,17 @@ int64_t cr_norm_channels(int64_t channels); /* rounded up to a multiple of 64 */
  * first cache, so nothing cancels. */
 void cr_norm_statistics(const cr_place *place, const void *x, float *mean, double *square_sum);
 
-/* The z, y above. `add` may be null, `mask` too (bytes, laid out as y, 0 or 255). y may be x. */
-void cr_norm_apply(const cr_place *place, const cr_norm *norm, const void *x, const void *add, void *y, uint8_t *mask);
+/* The z, y above. `add` may be null. y may be x. */
+void cr_norm_apply(const cr_place *place, const cr_norm *norm, const void *x, const void *add, void *y);
 
-/* dz = (g0 + g1) · mask: sum[c] = Σ dz, dot[c] = Σ dz·(x - mean). dz (which may be g0 or g1) is written unless null;
- * g1 may be null, and only together with a dz it is not. */
-void cr_norm_backward_sums(const cr_place *place, const cr_norm *norm, cr_mask kind, const uint8_t *mask, const void *x,
+/* dz = (g0 + g1) · mask: sum[c] = Σ dz, dot[c] = Σ dz·(x - mean). y is read for CR_MASK_OUTPUT alone. dz (which may be
+ * g0 or g1) is written unless null; g1 may be null, and only together with a dz it is not. */
+void cr_norm_backward_sums(const cr_place *place, const cr_norm *norm, cr_mask kind, const void *x, const void *y,
                            const void *g0, const void *g1, void *dz, double *sum, double *dot);
 
 /* dx = scale·(dz - k1 - (x - mean)·k2), written over x, where dz = g · mask (kind CR_MASK_NONE where g is dz already).
  * Batch norm: k1 = sum/N, k2 = dot/(N·(variance + eps)); without it both are 0 (null). Source: Ioffe, Szegedy 2015. */
-void cr_norm_backward_apply(const cr_place *place, const cr_norm *norm, cr_mask kind, const uint8_t *mask, void *x,
+void cr_norm_backward_apply(const cr_place *place, const cr_norm *norm, cr_mask kind, void *x, const void *y,
                             const void *g, const float *k1, const float *k2);
 
 /* a += b, element by element, `elements` of them. */

@@ -8,8 +8,7 @@ enum {
 typedef struct backward_job {
     const cr_norm *norm;
     cr_mask kind;
-    const uint8_t *mask;
-    const void *x, *g0, *g1;
+    const void *x, *y, *g0, *g1;
     void *dz, *dx;
     const float *k1, *k2;
     double sum[CR_GROUP_MAX], dot[CR_GROUP_MAX];
@@ -17,15 +16,12 @@ typedef struct backward_job {
 
 /* g where the mask lets it through, 0 elsewhere; d = x - mean. */
 CR_INLINE cr_vector masked(const backward_job *job, cr_mask kind, int64_t at, cr_vector g, cr_vector d, cr_vector scale,
-                           cr_vector shift, int lanes)
+                           cr_vector shift, bool bf16, int lanes)
 {
     if (kind == CR_MASK_RECOMPUTE)
         return (cr_vector)((cr_vector_int)g & (d * scale + shift > 0.0f));
-    if (kind == CR_MASK_BYTES) {
-        cr_vector_byte bytes = {0};
-        memcpy(&bytes, job->mask + at, (size_t)lanes);
-        return (cr_vector)((cr_vector_int)g & (__builtin_convertvector(bytes, cr_vector_int) != 0));
-    }
+    if (kind == CR_MASK_OUTPUT)
+        return (cr_vector)((cr_vector_int)g & (cr_load(job->y, at, bf16, lanes) > 0.0f));
     return g;
 }
 
@@ -39,7 +35,7 @@ CR_INLINE void sums_pixel(const backward_job *job, const cr_vector *mean, const 
         cr_vector g = cr_load(job->g0, at, bf16, lanes);
         if (has_g1)
             g += cr_load(job->g1, at, bf16, lanes);
-        g = masked(job, kind, at, g, d, scale[v], shift[v], lanes);
+        g = masked(job, kind, at, g, d, scale[v], shift[v], bf16, lanes);
         if (has_dz)
             cr_store(job->dz, at, g, bf16, lanes);
         sum[v] += g;
@@ -97,8 +93,8 @@ CR_INLINE void sums_choose(backward_job *job, const cr_group *group, cr_mask kin
 
 CR_INLINE void sums_kernel(backward_job *job, const cr_group *group, bool bf16, int vectors, int lanes)
 {
-    if (job->kind == CR_MASK_BYTES)
-        sums_choose(job, group, CR_MASK_BYTES, bf16, vectors, lanes);
+    if (job->kind == CR_MASK_OUTPUT)
+        sums_choose(job, group, CR_MASK_OUTPUT, bf16, vectors, lanes);
     else if (job->kind == CR_MASK_RECOMPUTE)
         sums_choose(job, group, CR_MASK_RECOMPUTE, bf16, vectors, lanes);
     else
@@ -107,14 +103,14 @@ CR_INLINE void sums_kernel(backward_job *job, const cr_group *group, bool bf16, 
 
 CR_KERNEL(sums, sums_kernel, (backward_job * job, const cr_group *group), (job, group))
 
-void cr_norm_backward_sums(const cr_place *place, const cr_norm *norm, cr_mask kind, const uint8_t *mask, const void *x,
+void cr_norm_backward_sums(const cr_place *place, const cr_norm *norm, cr_mask kind, const void *x, const void *y,
                            const void *g0, const void *g1, void *dz, double *sum, double *dot)
 {
     int64_t n_groups = cr_place_n_groups(place);
 #pragma omp parallel for if (n_groups > 1)
     for (int64_t g = 0; g < n_groups; g++) {
         cr_group group = cr_place_group(place, g);
-        backward_job job = {.norm = norm, .kind = kind, .mask = mask, .x = x, .g0 = g0, .g1 = g1, .dz = dz};
+        backward_job job = {.norm = norm, .kind = kind, .x = x, .y = y, .g0 = g0, .g1 = g1, .dz = dz};
         sums(place->bf16, &job, &group);
         memcpy(sum + group.channel, job.sum, (size_t)group.width * sizeof(double));
         memcpy(dot + group.channel, job.dot, (size_t)group.width * sizeof(double));
@@ -139,7 +135,8 @@ CR_INLINE void dx_loop(const backward_job *job, const cr_group *group, cr_mask k
             for (int v = 0; v < vectors; v++) {
                 int64_t at = i + v * CR_LANES;
                 cr_vector d = cr_load(job->x, at, bf16, lanes) - mean[v];
-                cr_vector g = masked(job, kind, at, cr_load(job->g0, at, bf16, lanes), d, scale[v], shift[v], lanes);
+                cr_vector g =
+                    masked(job, kind, at, cr_load(job->g0, at, bf16, lanes), d, scale[v], shift[v], bf16, lanes);
                 cr_store(job->dx, at, (g - k1[v] - d * k2[v]) * scale[v], bf16, lanes);
             }
     }
@@ -147,8 +144,8 @@ CR_INLINE void dx_loop(const backward_job *job, const cr_group *group, cr_mask k
 
 CR_INLINE void dx_kernel(const backward_job *job, const cr_group *group, bool bf16, int vectors, int lanes)
 {
-    if (job->kind == CR_MASK_BYTES)
-        dx_loop(job, group, CR_MASK_BYTES, bf16, vectors, lanes);
+    if (job->kind == CR_MASK_OUTPUT)
+        dx_loop(job, group, CR_MASK_OUTPUT, bf16, vectors, lanes);
     else if (job->kind == CR_MASK_RECOMPUTE)
         dx_loop(job, group, CR_MASK_RECOMPUTE, bf16, vectors, lanes);
     else
@@ -157,10 +154,10 @@ CR_INLINE void dx_kernel(const backward_job *job, const cr_group *group, bool bf
 
 CR_KERNEL(dx, dx_kernel, (const backward_job *job, const cr_group *group), (job, group))
 
-void cr_norm_backward_apply(const cr_place *place, const cr_norm *norm, cr_mask kind, const uint8_t *mask, void *x,
+void cr_norm_backward_apply(const cr_place *place, const cr_norm *norm, cr_mask kind, void *x, const void *y,
                             const void *g, const float *k1, const float *k2)
 {
-    backward_job job = {.norm = norm, .kind = kind, .mask = mask, .x = x, .g0 = g, .dx = x, .k1 = k1, .k2 = k2};
+    backward_job job = {.norm = norm, .kind = kind, .x = x, .y = y, .g0 = g, .dx = x, .k1 = k1, .k2 = k2};
     int64_t n_groups = cr_place_n_groups(place);
 #pragma omp parallel for if (n_groups > 1)
     for (int64_t i = 0; i < n_groups; i++) {

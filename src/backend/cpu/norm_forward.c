@@ -98,11 +98,10 @@ typedef struct apply_job {
     const cr_norm *norm;
     const void *x, *add;
     void *y;
-    uint8_t *mask;
 } apply_job;
 
-CR_INLINE void apply_loop(const apply_job *job, const cr_group *group, bool has_add, bool has_mask, bool relu,
-                          bool bf16, int vectors, int lanes)
+CR_INLINE void apply_loop(const apply_job *job, const cr_group *group, bool has_add, bool relu, bool bf16, int vectors,
+                          int lanes)
 {
     cr_vector mean[4], scale[4], shift[4];
     for (int v = 0; v < vectors; v++) {
@@ -118,10 +117,6 @@ CR_INLINE void apply_loop(const apply_job *job, const cr_group *group, bool has_
                 cr_vector z = (cr_load(job->x, at, bf16, lanes) - mean[v]) * scale[v] + shift[v];
                 if (has_add)
                     z += cr_load(job->add, at, bf16, lanes);
-                if (has_mask) {
-                    cr_vector_byte bytes = __builtin_convertvector((cr_vector_bits)(z > 0.0f), cr_vector_byte);
-                    memcpy(job->mask + at, &bytes, (size_t)lanes);
-                }
                 if (relu) /* NaN is not below 0 and goes through, so that it is noticed */
                     z = (cr_vector)((cr_vector_int)z & ~(z < 0.0f));
                 cr_store(job->y, at, z, bf16, lanes);
@@ -132,23 +127,21 @@ CR_INLINE void apply_loop(const apply_job *job, const cr_group *group, bool has_
 CR_INLINE void apply_kernel(const apply_job *job, const cr_group *group, bool bf16, int vectors, int lanes)
 {
     bool relu = job->norm->relu;
-    if (job->add && job->mask)
-        apply_loop(job, group, true, true, true, bf16, vectors, lanes);
-    else if (job->add && relu)
-        apply_loop(job, group, true, false, true, bf16, vectors, lanes);
+    if (job->add && relu)
+        apply_loop(job, group, true, true, bf16, vectors, lanes);
     else if (job->add)
-        apply_loop(job, group, true, false, false, bf16, vectors, lanes);
+        apply_loop(job, group, true, false, bf16, vectors, lanes);
     else if (relu)
-        apply_loop(job, group, false, false, true, bf16, vectors, lanes);
+        apply_loop(job, group, false, true, bf16, vectors, lanes);
     else
-        apply_loop(job, group, false, false, false, bf16, vectors, lanes);
+        apply_loop(job, group, false, false, bf16, vectors, lanes);
 }
 
 CR_KERNEL(apply, apply_kernel, (const apply_job *job, const cr_group *group), (job, group))
 
-void cr_norm_apply(const cr_place *place, const cr_norm *norm, const void *x, const void *add, void *y, uint8_t *mask)
+void cr_norm_apply(const cr_place *place, const cr_norm *norm, const void *x, const void *add, void *y)
 {
-    apply_job job = {.norm = norm, .x = x, .add = add, .y = y, .mask = mask};
+    apply_job job = {.norm = norm, .x = x, .add = add, .y = y};
     int64_t n_groups = cr_place_n_groups(place);
 #pragma omp parallel for if (n_groups > 1)
     for (int64_t g = 0; g < n_groups; g++) {

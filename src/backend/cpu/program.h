@@ -78,6 +78,7 @@ typedef struct cr_cpu_program {
     int n_values, n_steps, n_buffers;
     int image, metadata, logits; /* values, CR_NONE where absent */
     int logits_gradient;         /* buffer */
+    int augment_work;            /* buffer: augmented planes of each sample, on their way to the image's format */
     int channel_work;            /* buffer for sums over channels, kept */
     int fold_work;               /* buffer for weights on their way, at time -1 */
     char *arena;

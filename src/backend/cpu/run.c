@@ -26,10 +26,12 @@ static void load_inputs(const cr_cpu_program *program, const cr_batch *batch)
     if (program->image != CR_NONE) {
         const cr_place *place = &program->values[program->image].place;
         size_t image_bytes = (size_t)units(program, program->image);
+        float *planes = cr_buffer_data(program, program->augment_work);
 #pragma omp parallel for if (place->n > 1)
         for (int64_t n = 0; n < place->n; n++)
             cr_augment_image(batch->images + (size_t)n * image_bytes, batch->augments ? &batch->augments[n] : NULL,
-                             place, n, cr_value_data(program, program->image));
+                             place, n, planes ? planes + (size_t)n * image_bytes : NULL,
+                             cr_value_data(program, program->image));
     }
     if (program->metadata != CR_NONE)
         memcpy(cr_value_data(program, program->metadata), batch->metadata,

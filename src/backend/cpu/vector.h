@@ -86,6 +86,43 @@ CR_INLINE void cr_store(void *base, int64_t i, cr_vector value, bool bf16, int l
     }
 }
 
+/* Half as wide, for kernels that use a comparison's result more than once: GCC keeps those in registers for 256 bits,
+ * and takes them apart lane by lane for 512. */
+typedef float cr_half_vector __attribute__((vector_size(32)));
+typedef int32_t cr_half_vector_int __attribute__((vector_size(32)));
+typedef uint32_t cr_half_vector_bits __attribute__((vector_size(32)));
+typedef uint16_t cr_half_vector_half __attribute__((vector_size(16)));
+typedef uint8_t cr_half_vector_byte __attribute__((vector_size(8)));
+
+enum {
+    CR_HALF_LANES = CR_LANES / 2
+};
+
+CR_INLINE cr_half_vector cr_half_load(const void *base, int64_t i, bool bf16, int lanes)
+{
+    if (bf16) {
+        cr_half_vector_half half = {0};
+        memcpy(&half, (const uint16_t *)base + i, (size_t)lanes * sizeof(uint16_t));
+        return (cr_half_vector)(__builtin_convertvector(half, cr_half_vector_bits) << 16);
+    }
+    cr_half_vector value = {0};
+    memcpy(&value, (const float *)base + i, (size_t)lanes * sizeof(float));
+    return value;
+}
+
+CR_INLINE void cr_half_store(void *base, int64_t i, cr_half_vector value, bool bf16, int lanes)
+{
+    if (bf16) {
+        cr_half_vector_bits bits = (cr_half_vector_bits)value;
+        cr_half_vector_bits nan = (cr_half_vector_bits)(value != value);
+        bits = (bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16;
+        cr_half_vector_half half = __builtin_convertvector((bits & ~nan) | (0x7fc0U & nan), cr_half_vector_half);
+        memcpy((uint16_t *)base + i, &half, (size_t)lanes * sizeof(uint16_t));
+    } else {
+        memcpy((float *)base + i, &value, (size_t)lanes * sizeof(float));
+    }
+}
+
 /* Instances of a kernel KERNEL(ARGUMENTS…, bf16, vectors, lanes) for the three shapes of a group and both types, and
  * the choice among them: CR_KERNEL(name, kernel, (declared parameters), (passed arguments)). */
 #define CR_UNPACK(...) __VA_ARGS__
