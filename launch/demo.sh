@@ -77,7 +77,6 @@ if [ ! -e "$pack/manifest.json" ]; then
     say "packing"
     "$crisol" pack "datasets/$which.yaml" --root "$data" --output "$pack"
 fi
-"$crisol" inspect "$pack"
 
 say "training on both the image and the table"
 train both

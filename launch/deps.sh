@@ -20,7 +20,7 @@ packages=(
 check=no
 for argument in "$@"; do
     case $argument in
-        --tests) packages+=(libcmocka-dev python3 python3-numpy python3-h5py) ;;
+        --tests) packages+=(libcmocka-dev clang-14 libclang-rt-14-dev python3 python3-numpy python3-h5py) ;;
         --lint) packages+=(shellcheck clang-format clang-tidy) ;;
         --check) check=yes ;;
         -h | --help)

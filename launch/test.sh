@@ -8,6 +8,14 @@
 say "building (preset ci)"
 build ci -DCRISOL_TESTS=ON
 
+# Tests that compare with Python's libraries take the first Python that has them; without one they skip and say so.
+for python in "${CRISOL_PYTHON:-}" python3 /usr/bin/python3; do
+    if [ -n "$python" ] && "$python" -c 'import h5py, numpy' 2>/dev/null; then
+        export CRISOL_PYTHON=$python
+        break
+    fi
+done
+
 # Tests that start several ranks or workers say so with PROCESSORS, so that CTest does not pile them up.
 say "testing"
 ctest --test-dir "$source_folder/build/ci" --output-on-failure --parallel "$cores" "$@"
