@@ -45,7 +45,8 @@ enum {
     } while (0)
 
 /* Records the message of this thread's latest failure and returns `status`, for `return cr_fail(CR_IO, …)`.
- * The text is one line without final newline: what, where (file:line or shard and sample), what to do. Local. */
+ * The text is one line: what, where (file:line or shard and sample), what to do. Control characters in it (of a word
+ * that it quotes) become blanks or question marks. Local. */
 cr_status cr_fail(cr_status status, const char *format, ...) CR_PRINTF(2, 3);
 
 /* As cr_fail(), with errno's text appended, the code chosen from errno: ENOENT → CR_MISSING, EACCES/EPERM/EROFS →

@@ -7,6 +7,17 @@
 
 static _Thread_local char error_message[CR_ERROR_MAX];
 
+/* Messages quote files and words of others: a line break would forge a second line of a log, and a terminal obeys
+ * control characters. */
+static void make_plain(char *text)
+{
+    for (; *text; text++)
+        if (*text == '\n' || *text == '\t')
+            *text = ' ';
+        else if ((unsigned char)*text < ' ' || *text == 0x7f)
+            *text = '?';
+}
+
 cr_status cr_fail(cr_status status, const char *format, ...)
 {
     va_list arguments;
@@ -15,6 +26,7 @@ cr_status cr_fail(cr_status status, const char *format, ...)
     char text[CR_ERROR_MAX];
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    make_plain(text);
     memcpy(error_message, text, sizeof error_message);
     return status;
 }

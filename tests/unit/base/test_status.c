@@ -19,6 +19,13 @@ static void messages_grow_from_the_inside(void **state)
     assert_string_equal(cr_error_message(), "again: table t: row 7");
 }
 
+static void a_message_stays_one_plain_line(void **state)
+{
+    (void)state;
+    assert_int_equal(cr_fail(CR_BAD_DATA, "a cell says \"%s\"", "x\nrank 0: done\t\x1b[2J\x7f\r\xc3\xa9"), CR_BAD_DATA);
+    assert_string_equal(cr_error_message(), "a cell says \"x rank 0: done ?[2J??\xc3\xa9\"");
+}
+
 static void errno_chooses_the_code(void **state)
 {
     (void)state;
@@ -65,9 +72,8 @@ static void every_code_has_a_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(messages_grow_from_the_inside),
-        cmocka_unit_test(errno_chooses_the_code),
-        cmocka_unit_test(a_message_belongs_to_its_thread),
+        cmocka_unit_test(messages_grow_from_the_inside), cmocka_unit_test(a_message_stays_one_plain_line),
+        cmocka_unit_test(errno_chooses_the_code),        cmocka_unit_test(a_message_belongs_to_its_thread),
         cmocka_unit_test(every_code_has_a_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
