@@ -24,7 +24,7 @@ typedef struct cr_image_limits {
     int64_t pixels;      /* declared width · height */
     int64_t side;        /* declared width or height */
     int scans;           /* of a progressive JPEG */
-    size_t memory_bytes; /* that libjpeg may take beside the pixels (coefficients of progressive files) */
+    size_t memory_bytes; /* that libjpeg or libpng may take beside the pixels (progressive coefficients, chunks) */
 } cr_image_limits;
 /* 256 MiB; 178,956,970 pixels, which is where Pillow refuses; 65,535; 100 scans; 1 GiB. */
 extern const cr_image_limits cr_image_default_limits;

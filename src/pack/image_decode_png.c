@@ -3,7 +3,9 @@
 
 #include <png.h>
 #include <setjmp.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct png_reader {
@@ -14,10 +16,17 @@ typedef struct png_reader {
     const cr_image_limits *limits;
     cr_image *image;
     int *orientation;
+    size_t allocated;
     const char *reason;
     char text[128];
     cr_status status;
 } png_reader;
+
+/* In front of every block that libpng takes; keeps the block aligned. */
+typedef union block_head {
+    size_t bytes;
+    max_align_t aligned;
+} block_head;
 
 static PNG_NORETURN void fail_on_error(png_structp png, png_const_charp text)
 {
@@ -32,6 +41,33 @@ static PNG_NORETURN void fail_on_error(png_structp png, png_const_charp text)
     snprintf(reader->text, sizeof reader->text, "%s", text);
     reader->status = CR_BAD_DATA;
     png_longjmp(png, 1);
+}
+
+/* libpng only warns of chunks beyond its own limit, makes room for as much as a chunk says it has, and keeps up to 1000
+ * texts that a few bytes may expand to megabytes each. */
+static png_voidp allocate(png_structp png, png_alloc_size_t bytes)
+{
+    png_reader *reader = png_get_mem_ptr(png);
+    if (bytes > reader->limits->memory_bytes - reader->allocated) {
+        reader->reason = "image too large";
+        png_error(png, "the file asks for more memory than is allowed");
+    }
+    block_head *head = malloc(sizeof *head + bytes);
+    if (!head)
+        return NULL;
+    head->bytes = bytes;
+    reader->allocated += bytes;
+    return head + 1;
+}
+
+static void release(png_structp png, png_voidp block)
+{
+    if (!block)
+        return;
+    png_reader *reader = png_get_mem_ptr(png);
+    block_head *head = (block_head *)block - 1;
+    reader->allocated -= head->bytes;
+    free(head);
 }
 
 /* libpng warns of what it can leave out: ancillary chunks with a wrong checksum, colour profiles it dislikes. */
@@ -111,7 +147,8 @@ cr_status cr_image_decode_png(const uint8_t *data, size_t bytes, const cr_image_
 {
     png_reader reader = {
         .at = data, .left = bytes, .limits = limits, .image = image, .orientation = orientation, .status = CR_OK};
-    reader.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &reader, fail_on_error, ignore_warning);
+    reader.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &reader, fail_on_error, ignore_warning, &reader,
+                                          allocate, release);
     reader.info = reader.png ? png_create_info_struct(reader.png) : NULL;
     if (reader.info)
         read_guarded(&reader);
