@@ -163,7 +163,7 @@ static void judge(fixture *f, const char *name, cr_convolution convolution, doub
     fusion_run run;
     f->source.n_micro = json_integer_value(parity_get(curve, "n_micro"));
     assert_int_equal(cr_backend_open_cpu(&backend), CR_OK);
-    cr_program_params params = {.precision = CR_PRECISION_F32, .convolution = convolution, .n_threads = 2};
+    cr_program_params params = {.precision = CR_PRECISION_F32, .convolution = convolution, .n_threads = 1};
     if (fusion_run_open(&f->source, backend, params, &run) != CR_OK)
         fail_msg("%s", cr_error_message());
     for (size_t step = 0; step < json_array_size(losses); step++) {

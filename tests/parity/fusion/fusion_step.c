@@ -18,19 +18,50 @@ static void expect_ok(cr_status status)
         fail_msg("%s", cr_error_message());
 }
 
+/* Programs belong to the thread that runs them. */
+static cr_status create_programs(void *context, int worker)
+{
+    fusion_run *run = context;
+    cr_status status = CR_OK;
+    cr_program_params params = run->params;
+    params.micro_batch = run->micro_batch;
+    params.training = true;
+    CR_TRY(cr_program_create(run->backend, run->source->net, &params, &run->training[worker]));
+    params.training = false;
+    CR_TRY(cr_program_create(run->backend, run->source->net, &params, &run->evaluation[worker]));
+done:
+    return status;
+}
+
+static cr_status destroy_programs(void *context, int worker)
+{
+    fusion_run *run = context;
+    cr_program_destroy(&run->training[worker]);
+    cr_program_destroy(&run->evaluation[worker]);
+    return CR_OK;
+}
+
+static int count_workers(const fusion_case *source)
+{
+    int64_t n = cr_cores_available();
+    n = n < source->n_micro ? n : source->n_micro;
+    return n < FUSION_MAX_WORKERS ? (int)n : FUSION_MAX_WORKERS;
+}
+
 cr_status fusion_run_open(const fusion_case *source, cr_backend *backend, cr_program_params params, fusion_run *run)
 {
     cr_status status = CR_OK;
     const cr_net *net = source->net;
-    *run = (fusion_run){.source = source, .backend = backend, .micro_batch = source->batch / source->n_micro};
-    params.micro_batch = run->micro_batch;
-    params.training = true;
-    CR_TRY(cr_program_create(backend, net, &params, &run->training));
-    params.training = false;
-    CR_TRY(cr_program_create(backend, net, &params, &run->evaluation));
+    *run = (fusion_run){
+        .source = source, .backend = backend, .params = params, .micro_batch = source->batch / source->n_micro};
+    CR_TRY(cr_workers_create(count_workers(source), &run->workers));
+    CR_TRY(cr_workers_run(run->workers, create_programs, run));
     run->state = aligned_floats(n_state(run));
     run->gradient = aligned_floats(n_state(run));
-    run->part = aligned_floats(n_state(run));
+    run->parts = calloc((size_t)source->n_micro, sizeof *run->parts);
+    assert_non_null(run->parts);
+    for (int64_t w = 0; w < source->n_micro; w++)
+        run->parts[w] = aligned_floats(n_state(run));
     for (int m = 0; m < CR_OPTIMIZER_MAX_MOMENTS; m++)
         run->moments[m] = aligned_floats(n_state(run));
     run->logits = aligned_floats(source->batch * net->n_classes);
@@ -45,11 +76,14 @@ done:
 
 void fusion_run_close(fusion_run *run)
 {
-    cr_program_destroy(&run->training);
-    cr_program_destroy(&run->evaluation);
+    if (run->workers)
+        expect_ok(cr_workers_run(run->workers, destroy_programs, run));
+    cr_workers_destroy(&run->workers);
+    for (int64_t w = 0; run->parts && w < run->source->n_micro; w++)
+        free(run->parts[w]);
+    free(run->parts);
     free(run->state);
     free(run->gradient);
-    free(run->part);
     for (int m = 0; m < CR_OPTIMIZER_MAX_MOMENTS; m++)
         free(run->moments[m]);
     free(run->logits);
@@ -69,31 +103,50 @@ static cr_batch micro_batch(const fusion_run *run, int64_t w, const cr_loss *los
                       .loss = loss};
 }
 
+static cr_status evaluate(void *context, int worker)
+{
+    cr_status status = CR_OK;
+    fusion_run *run = context;
+    for (int64_t w = worker; w < run->source->n_micro; w += cr_workers_count(run->workers)) {
+        cr_batch batch = micro_batch(run, w, NULL);
+        CR_TRY(cr_program_evaluate(run->evaluation[worker], run->state, &batch,
+                                   run->logits + w * run->micro_batch * run->source->net->n_classes));
+    }
+done:
+    return status;
+}
+
+static cr_status train(void *context, int worker)
+{
+    cr_status status = CR_OK;
+    fusion_run *run = context;
+    const fusion_case *source = run->source;
+    cr_loss loss = {source->class_weights, source->smoothing, source->weight_sum};
+    for (int64_t w = worker; w < source->n_micro; w += cr_workers_count(run->workers)) {
+        int64_t first = w * run->micro_batch;
+        cr_batch batch = micro_batch(run, w, &loss);
+        cr_batch_result result = {run->logits + first * source->net->n_classes, run->losses + first};
+        CR_TRY(cr_program_train(run->training[worker], run->state, &batch, run->parts[w], &result));
+    }
+done:
+    return status;
+}
+
 void fusion_run_evaluate(fusion_run *run)
 {
-    for (int64_t w = 0; w < run->source->n_micro; w++) {
-        cr_batch batch = micro_batch(run, w, NULL);
-        expect_ok(cr_program_evaluate(run->evaluation, run->state, &batch,
-                                      run->logits + w * run->micro_batch * run->source->net->n_classes));
-    }
+    expect_ok(cr_workers_run(run->workers, evaluate, run));
 }
 
 void fusion_run_gradient(fusion_run *run)
 {
-    const fusion_case *source = run->source;
-    cr_loss loss = {source->class_weights, source->smoothing, source->weight_sum};
+    expect_ok(cr_workers_run(run->workers, train, run));
     memset(run->gradient, 0, (size_t)n_state(run) * sizeof(float));
-    run->loss = 0;
-    for (int64_t w = 0; w < source->n_micro; w++) {
-        int64_t first = w * run->micro_batch;
-        cr_batch batch = micro_batch(run, w, &loss);
-        cr_batch_result result = {run->logits + first * source->net->n_classes, run->losses + first};
-        expect_ok(cr_program_train(run->training, run->state, &batch, run->part, &result));
+    for (int64_t w = 0; w < run->source->n_micro; w++)
         for (int64_t i = 0; i < n_state(run); i++)
-            run->gradient[i] += run->part[i];
-        for (int64_t i = first; i < first + run->micro_batch; i++)
-            run->loss += run->losses[i] / source->weight_sum;
-    }
+            run->gradient[i] += run->parts[w][i];
+    run->loss = 0;
+    for (int64_t i = 0; i < run->source->batch; i++)
+        run->loss += run->losses[i] / run->source->weight_sum;
 }
 
 void fusion_run_update(fusion_run *run, const cr_optimizer_params *params, double lr, double weight_decay)

@@ -1,19 +1,28 @@
 /* Whole training steps of a fused reference through a backend, by the micro-batch rule: each micro-batch has its own
- * batch statistics, gradients are summed, running = 0.9·running + 0.1·mean over the micro-batches, once a step. */
+ * batch statistics, gradients are summed, running = 0.9·running + 0.1·mean over the micro-batches, once a step.
+ * Micro-batches run side by side on workers, each with programs of its own; sums are taken in order. */
 #ifndef CRISOL_TEST_FUSION_STEP_H
 #define CRISOL_TEST_FUSION_STEP_H
 
 #include "crisol/backend.h"
 #include "crisol/optim.h"
+#include "crisol/workers.h"
 
 #include "fusion_case.h"
+
+enum {
+    FUSION_MAX_WORKERS = 8
+};
 
 typedef struct fusion_run {
     const fusion_case *source; /* borrowed */
     cr_backend *backend;       /* borrowed */
-    cr_program *training, *evaluation;
+    cr_program_params params;
+    cr_workers *workers;
+    cr_program *training[FUSION_MAX_WORKERS], *evaluation[FUSION_MAX_WORKERS]; /* of each worker */
     int64_t micro_batch, step;
-    float *state, *gradient, *part; /* native layout; gradient: summed, statistics part summed too */
+    float *state, *gradient; /* native layout; gradient: summed, statistics part summed too */
+    float **parts;           /* [n_micro]: gradient of each micro-batch */
     float *moments[CR_OPTIMIZER_MAX_MOMENTS];
     float *logits;  /* [batch, classes], of the last call */
     double *losses; /* [batch], of the last fusion_run_gradient */

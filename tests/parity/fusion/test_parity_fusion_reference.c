@@ -25,7 +25,7 @@ static void test_double_gradients(void **state)
     assert_int_equal(source.n_micro, 1);
     assert_int_equal(fusion_run_open(&source, backend, (cr_program_params){.n_threads = 1}, &run), CR_OK);
     fusion_run_gradient(&run);
-    const double *gradient = reference_gradient(run.training);
+    const double *gradient = reference_gradient(run.training[0]);
     double worst = 0, loss = parity_real(source.root, "float64.loss");
     for (int t = 0; t < source.net->n_param_tensors; t++) {
         const cr_tensor *tensor = &source.net->tensors[t];
@@ -42,7 +42,7 @@ static void test_double_gradients(void **state)
                                      parity_value(json_array_get(values, (size_t)k))) /
                                     scale);
     }
-    printf("nearest kink: %.1e of a layer's deviation\n", reference_margin(run.training));
+    printf("nearest kink: %.1e of a layer's deviation\n", reference_margin(run.training[0]));
     bool good = parity_line("fusion_a_sharp reference loss (relative)", fabs(run.loss / loss - 1), bound);
     good &= parity_line("fusion_a_sharp reference gradients (of the root mean square)", worst, bound);
     fusion_run_close(&run);
