@@ -3,8 +3,6 @@
 #include "dense.h"
 #include "weights.h"
 
-#include "crisol/libraries.h"
-
 #include <stdlib.h>
 
 typedef struct cpu_context {
@@ -130,11 +128,4 @@ done:
         destroy_backend(&created);
     *backend = created;
     return status;
-}
-
-const char *cr_backend_cpu_libraries(void)
-{
-    static char text[64];
-    cr_engine_describe(text, sizeof text);
-    return text;
 }

@@ -1,5 +1,4 @@
-/* oneDNN behind a small face: the only file that includes its header is dnnl_calls.c, and what differs between 2.6
- * (operation descriptors) and 3.x (none) stays there.
+/* oneDNN behind a small face, which is the same for 2.6 and 3.x (dnnl_recipes.c has what differs).
  *
  * An *operation* is one compiled primitive with its stream. It is created and run with the calling thread's number of
  * OpenMP threads, which must be the same both times (other numbers give other bits). Operations of one engine may be
