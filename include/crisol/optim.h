@@ -21,6 +21,7 @@ typedef struct cr_optimizer_params {
     double beta1, beta2, eps; /* Adam, AdamW: .9, .999, 1e-8 */
     double momentum;          /* SGD */
     bool nesterov;            /* SGD */
+    double gradient_scale;    /* of every gradient before all else (cr_clip_scale()); 0: as it is */
 } cr_optimizer_params;
 
 /* A run of elements with common settings (no decay on biases and norms, learning-rate factor of the backbone, frozen:
@@ -29,6 +30,8 @@ typedef struct cr_optimizer_span {
     int64_t begin, end;  /* elements of the flat parameter array */
     double lr_factor;    /* times the schedule's learning rate */
     double weight_decay; /* AdamW: decoupled; Adam, SGD: added to the gradient */
+    int64_t skipped;     /* steps of the training in which it was frozen, all before the first: its bias correction and
+                            momentum start after them, as those of a parameter without a gradient do in PyTorch */
 } cr_optimizer_span;
 
 enum {
@@ -53,6 +56,14 @@ void cr_optimizer_step_f64(const cr_optimizer_params *params, const cr_optimizer
 /* Sum of squares in double: partial sums over fixed chunks of 4,096 elements, then a balanced tree over the chunks, so
  * the result does not depend on the caller. Not finite when any element is not. */
 double cr_sum_of_squares(const float *values, int64_t n);
+
+/* What gradients are multiplied by so that their norm is at most `limit` > 0: torch.nn.utils.clip_grad_norm_, limit /
+ * (norm + 1e-6), at most 1. */
+double cr_clip_scale(double sum_of_squares, double limit);
+
+/* Exponential moving average of n parameters, torch.optim.swa_utils.AveragedModel with get_ema_multi_avg_fn(decay):
+ * step 1 copies them, later ones are average.lerp_(parameters, 1 - decay). Elementwise: any cut gives the same bits. */
+void cr_ema_update(double decay, int64_t step, int64_t n, const float *parameters, float *average);
 
 typedef enum cr_schedule_kind {
     CR_SCHEDULE_CONSTANT,

@@ -13,10 +13,11 @@ typedef struct adam_scalars {
     double correction2_sqrt; /* √(1 - beta2^step) */
     double eps;
     double step_size; /* lr / (1 - beta1^step) */
+    double scale;     /* of the gradient */
 } adam_scalars;
 
 typedef struct sgd_scalars {
-    double lr, l2, momentum;
+    double lr, l2, momentum, scale;
     bool first, nesterov;
 } sgd_scalars;
 
@@ -36,6 +37,11 @@ const char *cr_optimizer_moment_name(const cr_optimizer_params *params, int mome
     return moment == 0 ? "exp_avg" : "exp_avg_sq";
 }
 
+static double scale_of(const cr_optimizer_params *params)
+{
+    return params->gradient_scale > 0 ? params->gradient_scale : 1;
+}
+
 static adam_scalars make_adam(const cr_optimizer_params *params, const cr_optimizer_span *span, int64_t step, double lr)
 {
     bool decoupled = params->kind == CR_OPTIMIZER_ADAMW;
@@ -48,6 +54,7 @@ static adam_scalars make_adam(const cr_optimizer_params *params, const cr_optimi
         .correction2_sqrt = sqrt(1 - pow(params->beta2, (double)step)),
         .eps = params->eps,
         .step_size = lr / (1 - pow(params->beta1, (double)step)),
+        .scale = scale_of(params),
     };
 }
 
@@ -57,6 +64,7 @@ static sgd_scalars make_sgd(const cr_optimizer_params *params, const cr_optimize
         .lr = lr,
         .l2 = span->weight_decay,
         .momentum = params->momentum,
+        .scale = scale_of(params),
         .first = step == 1,
         .nesterov = params->nesterov,
     };

@@ -16,10 +16,13 @@ static void KERNEL(adam)(const adam_scalars *scalars, int64_t n, const REAL *res
     const REAL keep = (REAL)scalars->keep, l2 = (REAL)scalars->l2, weight = (REAL)scalars->lerp_weight;
     const REAL rest = (REAL)1 - weight, beta2 = (REAL)scalars->beta2, value = (REAL)scalars->one_minus_beta2;
     const REAL correction = (REAL)scalars->correction2_sqrt, eps = (REAL)scalars->eps;
-    const REAL alpha = (REAL)-scalars->step_size;
-    const bool decays = scalars->keep != 1, has_l2 = scalars->l2 != 0, near_start = scalars->lerp_weight < 0.5;
+    const REAL alpha = (REAL)-scalars->step_size, scale = (REAL)scalars->scale;
+    const bool scales = scalars->scale != 1, decays = scalars->keep != 1, has_l2 = scalars->l2 != 0,
+               near_start = scalars->lerp_weight < 0.5;
     for (int64_t i = 0; i < n; i++) {
         REAL p = parameters[i], g = gradient[i], m = exp_avg[i], v = exp_avg_sq[i];
+        if (scales)
+            g = g * scale;
         if (decays)
             p = p * keep;
         if (has_l2)
@@ -40,10 +43,12 @@ CR_VECTOR_CLONES
 static void KERNEL(sgd_plain)(const sgd_scalars *scalars, int64_t n, const REAL *restrict gradient,
                               REAL *restrict parameters)
 {
-    const REAL l2 = (REAL)scalars->l2, alpha = (REAL)-scalars->lr;
-    const bool has_l2 = scalars->l2 != 0;
+    const REAL l2 = (REAL)scalars->l2, alpha = (REAL)-scalars->lr, scale = (REAL)scalars->scale;
+    const bool has_l2 = scalars->l2 != 0, scales = scalars->scale != 1;
     for (int64_t i = 0; i < n; i++) {
         REAL p = parameters[i], g = gradient[i];
+        if (scales)
+            g = g * scale;
         if (has_l2)
             g = g + l2 * p;
         parameters[i] = p + alpha * g;
@@ -55,9 +60,13 @@ static void KERNEL(sgd_momentum)(const sgd_scalars *scalars, int64_t n, const RE
                                  REAL *restrict parameters, REAL *restrict buffer)
 {
     const REAL l2 = (REAL)scalars->l2, alpha = (REAL)-scalars->lr, momentum = (REAL)scalars->momentum;
-    const bool has_l2 = scalars->l2 != 0, first = scalars->first, nesterov = scalars->nesterov;
+    const REAL scale = (REAL)scalars->scale;
+    const bool scales = scalars->scale != 1, has_l2 = scalars->l2 != 0, first = scalars->first,
+               nesterov = scalars->nesterov;
     for (int64_t i = 0; i < n; i++) {
         REAL p = parameters[i], g = gradient[i], b = buffer[i];
+        if (scales)
+            g = g * scale;
         if (has_l2)
             g = g + l2 * p;
         b = first ? g : b * momentum + g;
@@ -76,6 +85,7 @@ static void KERNEL(span_step)(const cr_optimizer_params *params, const cr_optimi
     if (!cut_span(span, begin, end, &from, &n))
         return;
     lr *= span->lr_factor;
+    step -= span->skipped;
     if (params->kind != CR_OPTIMIZER_SGD) {
         adam_scalars scalars = make_adam(params, span, step, lr);
         KERNEL(adam)(&scalars, n, gradient + from, parameters + from, moments[0] + from, moments[1] + from);
