@@ -3,6 +3,7 @@
 #include "fuzz_input.h"
 
 #include "crisol/config.h"
+#include "crisol/yaml.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,11 +20,11 @@ static void check_dump(const cr_config *config)
     free(dump);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+static void try_file(const char *text, size_t bytes)
 {
     cr_config *config = NULL;
     fuzz_demand(cr_config_create(&config) == CR_OK, "no config");
-    cr_status status = cr_config_parse(config, (const char *)data, bytes, "input");
+    cr_status status = cr_config_parse(config, text, bytes, "input");
     fuzz_check_refusal(status);
     if (status == CR_OK) {
         check_dump(config);
@@ -31,12 +32,33 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         fuzz_check_refusal(status);
         fuzz_accepted = status == CR_OK;
     }
-    /* the same bytes as an override of the command line */
-    char *text = fuzz_text(data, bytes < 512 ? bytes : 512);
-    status = cr_config_set(config, text);
+    cr_config_destroy(&config);
+}
+
+/* The same bytes as an override of the command line. */
+static void try_override(const char *assignment)
+{
+    cr_config *config = NULL;
+    fuzz_demand(cr_config_create(&config) == CR_OK, "no config");
+    cr_status status = cr_config_set(config, assignment);
+    fuzz_demand(status != CR_INTERNAL, "a refused override is reported as an internal error");
     if (status == CR_OK)
         check_dump(config);
-    free(text);
     cr_config_destroy(&config);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+    cr_yaml *yaml = NULL;
+    char *text = fuzz_text(data, bytes);
+    /* a config takes a hundred times longer than what is no YAML at all */
+    cr_status status = cr_yaml_parse(text, bytes, "input", &yaml);
+    fuzz_check_refusal(status);
+    if (status == CR_OK)
+        try_file(text, bytes);
+    cr_yaml_destroy(&yaml);
+    if (bytes < 512 && strchr(text, '='))
+        try_override(text);
+    free(text);
     return 0;
 }
