@@ -24,9 +24,9 @@ typedef struct cr_pack_build_report {
     char pack_id[33];
 } cr_pack_build_report;
 
-/* Local. Errors: CR_BAD_CONFIG (recipe, with file:line), CR_BAD_DATA (table; too many rejects, which are then listed in
- * OUTPUT.rejects.csv), CR_MISSING, CR_IO, CR_STOPPED, CR_USAGE (a pack is there and `force` is not set; a folder that
- * is no pack is there). On failure nothing that could be taken for a pack is left. */
+/* Local. Errors: CR_BAD_CONFIG (recipe, with file:line; a pack is in the output's place and `force` is not set, or a
+ * folder that is no pack), CR_BAD_DATA (table; too many rejects, which are then listed in OUTPUT.rejects.csv),
+ * CR_MISSING, CR_IO, CR_STOPPED. On failure nothing that could be taken for a pack is left. */
 CR_NODISCARD cr_status cr_pack_build(const cr_pack_build_options *options, cr_pack_build_report *report);
 
 #endif

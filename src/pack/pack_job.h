@@ -68,7 +68,7 @@ typedef struct cr_pack_place {
     char *rejects;   /* output + ".rejects.csv": what a pack that failed leaves behind */
     bool replace;    /* a pack is there and is to be replaced */
 } cr_pack_place;
-/* Looks at what is there. Errors: CR_USAGE (a pack and no `force`; a folder that is no pack, whatever `force`). */
+/* Looks at what is there. Errors: CR_BAD_CONFIG (a pack and no `force`; a folder that is no pack, whatever `force`). */
 CR_NODISCARD cr_status cr_pack_place_find(const char *output, bool force, cr_pack_place *place);
 CR_NODISCARD cr_status cr_pack_place_make(cr_pack_place *place);
 /* Renames the temporary folder into its place; the former pack, if any, is deleted after that. */

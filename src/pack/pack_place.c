@@ -89,13 +89,13 @@ static cr_status look_at(const char *output, bool force, bool *replace)
     if (lstat(output, &info))
         return errno == ENOENT ? CR_OK : cr_fail_errno("%s: cannot look at it", output);
     if (!S_ISDIR(info.st_mode))
-        return cr_fail(CR_USAGE, "%s: exists and is no folder; choose another output", output);
+        return cr_fail(CR_BAD_CONFIG, "%s: exists and is no folder; choose another output", output);
     if (is_pack(output)) {
         *replace = true;
-        return force ? CR_OK : cr_fail(CR_USAGE, "%s: a pack is there already; --force replaces it", output);
+        return force ? CR_OK : cr_fail(CR_BAD_CONFIG, "%s: a pack exists there already; --force replaces it", output);
     }
     if (!is_empty(output))
-        return cr_fail(CR_USAGE, "%s: a folder that is no pack is there; it is not touched, choose another output",
+        return cr_fail(CR_BAD_CONFIG, "%s: a folder that is no pack is there; it is not touched, choose another output",
                        output);
     return CR_OK;
 }
@@ -109,7 +109,7 @@ cr_status cr_pack_place_find(const char *output, bool force, cr_pack_place *plac
     while (length > 1 && output[length - 1] == '/')
         length--;
     if (!length)
-        return cr_fail(CR_USAGE, "an output folder without a name");
+        return cr_fail(CR_BAD_CONFIG, "an output folder without a name");
     place->output = strndup(output, length);
     if (place->output && realpath(place->output, resolved)) { /* a link to a folder: its target is replaced, not it */
         free(place->output);

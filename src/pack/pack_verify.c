@@ -165,8 +165,8 @@ cr_status cr_pack_verify(const char *folder, cr_pack_damage *damage)
     }
     CR_TRY(verify_rejects(m, folder, damage));
     if (damage->n_files || damage->n_samples)
-        status = cr_fail(CR_BAD_DATA, "%s: damaged: first %s; in all %lld samples in %lld files", folder, damage->first,
-                         (long long)damage->n_samples, (long long)damage->n_files);
+        status = cr_fail(CR_BAD_DATA, "%s: damaged; first: %s; damaged samples: %lld, files: %lld", folder,
+                         damage->first, (long long)damage->n_samples, (long long)damage->n_files);
 done:
     if (descriptor >= 0)
         close(descriptor);

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# pack, inspect and verify as a user calls them: what they print, exit codes, and a pack opened with h5py.
+# shellcheck source=../../support/shell.sh
+. "$CRISOL_SOURCE/tests/support/shell.sh"
+
+rm -rf "${scratch:?}"/*
+data=$scratch/data
+pack=$scratch/pack
+recipe=$source_folder/datasets/synthetic.yaml
+"$crisol" synth "$data" --samples 60 >/dev/null
+
+"$crisol" pack "$recipe" --root "$data" --output "$pack" >"$scratch/packed.txt"
+grep -q "pack id  [0-9a-f]\{32\}" "$scratch/packed.txt" || fail "pack does not print the pack's id"
+"$crisol" inspect "$pack" >"$scratch/inspected.txt"
+diff "$scratch/packed.txt" "$scratch/inspected.txt" || fail "pack and inspect describe the pack differently"
+"$crisol" inspect "$pack" --json >"$scratch/pack.json"
+grep -q '"format": "crisol-pack"' "$scratch/pack.json" || fail "inspect --json has no manifest"
+"$crisol" inspect "$pack" --sample 3 --split val --png "$scratch/sample.png" >"$scratch/sample.txt"
+grep -q "^val sample 3 of" "$scratch/sample.txt" || fail "inspect --sample does not name the sample"
+[ "$(head -c 4 "$scratch/sample.png" | tail -c 3)" = PNG ] || fail "inspect --png wrote no PNG"
+"$crisol" verify "$pack" | grep -q "every byte" || fail "verify says nothing"
+
+"$crisol" pack "$recipe" --root "$data" --output "$scratch/again" --workers 3 --quiet
+diff -r "$pack" "$scratch/again" || fail "packing the same again gives other bytes"
+
+expect_code 78 "exists.*force" "$crisol" pack "$recipe" --root "$data" --output "$pack"
+expect_code 78 "no pack is there" "$crisol" pack "$recipe" --root "$data" --output "$data" --force
+expect_code 64 "output" "$crisol" pack "$recipe"
+expect_code 64 "from 1 to 1024" "$crisol" pack "$recipe" --output x --workers 0
+expect_code 64 "no sample 9999" "$crisol" inspect "$pack" --sample 9999
+expect_code 64 "needs --sample" "$crisol" inspect "$pack" --png x.png
+expect_code 66 "missing|No such" "$crisol" pack "$scratch/none.yaml" --output "$scratch/none"
+expect_code 66 "not a pack" "$crisol" inspect "$data"
+expect_code 66 "not a pack" "$crisol" verify "$data"
+for command in pack inspect verify; do
+    "$crisol" "$command" --help | grep -q "^usage: crisol $command" || fail "$command --help"
+done
+
+# one bit of an image: half way into the first shard
+shard=$(find "$scratch/again" -name 'train-00000-*.h5')
+middle=$(($(stat -c %s "$shard") / 2))
+byte=$(od -An -tu1 -j "$middle" -N 1 "$shard")
+printf '%b' "\\0$(printf '%o' $((byte ^ 4)))" | dd of="$shard" bs=1 seek="$middle" conv=notrunc status=none
+expect_code 65 "train-00000-of-00001.h5, sample [0-9]+ .*damaged samples: 1, files: 1" "$crisol" verify "$scratch/again"
+"$crisol" pack "$recipe" --root "$data" --output "$scratch/again" --force --quiet
+diff -r "$pack" "$scratch/again" || fail "--force does not replace a damaged pack"
+
+python=${CRISOL_PYTHON:-python3}
+if "$python" -c 'import h5py' 2>/dev/null; then
+    "$python" "$source_folder/tests/unit/pack_shard/check_h5py.py" "$pack" || fail "h5py reads something else"
+else
+    printf 'not compared with h5py: %s has none (set CRISOL_PYTHON)\n' "$python"
+fi
