@@ -28,7 +28,7 @@ typedef struct cr_config {
         int64_t limit_train, limit_val, limit_test; /* 0: all; otherwise a fixed subset of so many samples */
     } data;
     struct {
-        int backbone;  /* 0 resnet18 */
+        int backbone;  /* cr_net_backbone_name() */
         char *weights; /* absolute path of a safetensors file with torchvision's names, "" = from scratch */
         int inputs;    /* cr_inputs: 0 both, 1 image, 2 metadata */
         struct {

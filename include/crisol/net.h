@@ -92,7 +92,7 @@ typedef enum cr_inputs {
 } cr_inputs;
 
 typedef struct cr_fusion_params {
-    const char *backbone; /* "resnet18" */
+    const char *backbone; /* a cr_net_backbone_name() */
     cr_inputs inputs;
     int64_t image_size;                         /* 224 */
     int64_t n_features;                         /* encoded metadata width; 0 with CR_INPUTS_IMAGE */
@@ -105,7 +105,10 @@ typedef struct cr_fusion_params {
     double head_dropout; /* after each hidden layer of the head */
 } cr_fusion_params;
 
-/* The fused classifier: backbone (fc = identity) → [512] ‖ metadata MLP → concat → head MLP → logits. Tensor names
+/* "resnet18", "resnet34", "resnet50" (torchvision's, fc left out; 512, 512, 2048 features), null behind the last. */
+const char *cr_net_backbone_name(int backbone);
+
+/* The fused classifier: backbone (fc = identity) → features ‖ metadata MLP → concat → head MLP → logits. Tensor names
  * follow PyTorch's nn.Sequential with Linear, ReLU, Dropout as members: image.*, metadata.0, metadata.2 or .3, head.0,
  * head.3 (a Dropout module is a member whenever the model has the option, i.e. always in the head, and in the metadata
  * branch between hidden layers). With one input, the concat and the other branch are absent. Errors: CR_BAD_CONFIG for

@@ -69,7 +69,7 @@
                                   .highest = high, REST(standard, free, text)                                          \
     }
 
-static const char *const backbones[] = {"resnet18", NULL};
+static const char *const backbones[] = {"resnet18", "resnet34", "resnet50", NULL};
 static const char *const inputs[] = {"both", "image", "metadata", NULL};
 static const char *const class_weights[] = {"none", "balanced", NULL};
 static const char *const optimizers[] = {"adamw", "adam", "sgd", NULL};

@@ -1,9 +1,8 @@
-/* The fused classifier. Layer names are torchvision's (torchvision/models/resnet.py) below "image."; the two MLPs are
- * numbered as nn.Sequential(Linear, ReLU, Dropout, Linear, …). */
-#include "crisol/net.h"
+/* The fused classifier: the backbone below "image."; the two MLPs are numbered as nn.Sequential(Linear, ReLU, Dropout,
+ * Linear, …). */
+#include "resnet.h"
 
 #include <stdio.h>
-#include <string.h>
 
 enum {
     SEQUENTIAL_STRIDE = 3 /* Linear, ReLU, Dropout */
@@ -24,8 +23,6 @@ static cr_status check_params(const cr_fusion_params *params)
 {
     cr_status status = CR_OK;
     bool image = params->inputs != CR_INPUTS_METADATA, metadata = params->inputs != CR_INPUTS_IMAGE;
-    if (image && strcmp(params->backbone, "resnet18") != 0)
-        return cr_fail(CR_BAD_CONFIG, "model.backbone: %s is unknown; known is resnet18", params->backbone);
     if (image && (params->image_size < 32 || params->image_size > 4096))
         return cr_fail(CR_BAD_CONFIG, "image size %lld, allowed are 32 … 4096", (long long)params->image_size);
     if (metadata && params->n_features < 1)
@@ -35,60 +32,6 @@ static cr_status check_params(const cr_fusion_params *params)
         return cr_fail(CR_BAD_CONFIG, "%lld classes: a classifier needs at least 2", (long long)params->n_classes);
     CR_TRY(check_widths("metadata.hidden", params->metadata_hidden, params->n_metadata_hidden));
     CR_TRY(check_widths("head.hidden", params->head_hidden, params->n_head_hidden));
-done:
-    return status;
-}
-
-static cr_status add_conv_bn(cr_net *net, int src, const char *prefix, const char *conv, const char *bn,
-                             cr_conv_params params, int *dst)
-{
-    char name[CR_NET_NAME_MAX], bn_name[CR_NET_NAME_MAX];
-    snprintf(name, sizeof name, "%s.%s", prefix, conv);
-    snprintf(bn_name, sizeof bn_name, "%s.%s", prefix, bn);
-    params.batch_norm = true;
-    params.name = name;
-    params.bn_name = bn_name;
-    return cr_net_add_conv(net, src, &params, dst);
-}
-
-/* torchvision's BasicBlock. The downsample comes before the second convolution, which adds its result. */
-static cr_status add_basic_block(cr_net *net, int src, const char *prefix, int64_t channels, int64_t stride, int *dst)
-{
-    cr_status status = CR_OK;
-    int inner, skip = src;
-    cr_conv_params first = {channels, 3, stride, 1, .relu = true, .add = -1};
-    CR_TRY(add_conv_bn(net, src, prefix, "conv1", "bn1", first, &inner));
-    if (stride != 1 || net->values[src].channels != channels) {
-        cr_conv_params downsample = {channels, 1, stride, 0, .add = -1};
-        CR_TRY(add_conv_bn(net, src, prefix, "downsample.0", "downsample.1", downsample, &skip));
-    }
-    cr_conv_params second = {channels, 3, 1, 1, .relu = true, .add = skip};
-    CR_TRY(add_conv_bn(net, inner, prefix, "conv2", "bn2", second, dst));
-done:
-    return status;
-}
-
-static void name_last_layer(cr_net *net, const char *name)
-{
-    snprintf(net->layers[net->n_layers - 1].name, CR_NET_NAME_MAX, "%s", name);
-}
-
-static cr_status add_resnet18(cr_net *net, int *dst)
-{
-    cr_status status = CR_OK;
-    int at;
-    cr_conv_params stem = {64, 7, 2, 3, .relu = true, .add = -1};
-    CR_TRY(add_conv_bn(net, CR_VALUE_IMAGE, "image", "conv1", "bn1", stem, &at));
-    CR_TRY(cr_net_add_max_pool(net, at, 3, 2, 1, &at));
-    name_last_layer(net, "image.maxpool");
-    for (int stage = 0; stage < 4; stage++)
-        for (int block = 0; block < 2; block++) {
-            char prefix[32];
-            snprintf(prefix, sizeof prefix, "image.layer%d.%d", stage + 1, block);
-            CR_TRY(add_basic_block(net, at, prefix, INT64_C(64) << stage, stage > 0 && block == 0 ? 2 : 1, &at));
-        }
-    CR_TRY(cr_net_add_global_average_pool(net, at, dst));
-    name_last_layer(net, "image.avgpool");
 done:
     return status;
 }
@@ -144,7 +87,7 @@ cr_status cr_net_create_fusion(const cr_fusion_params *params, cr_net **net)
     CR_TRY(check_params(params));
     CR_TRY(cr_net_create_empty(image ? params->image_size : 0, metadata ? params->n_features : 0, &created));
     if (image)
-        CR_TRY(add_resnet18(created, &at));
+        CR_TRY(cr_net_add_resnet(created, params->backbone, &at));
     if (metadata)
         CR_TRY(add_metadata_mlp(created, params, &features));
     if (!image)

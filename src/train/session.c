@@ -96,7 +96,7 @@ static cr_status build_net(cr_session *session)
     const cr_config *config = session->config;
     cr_status status = CR_OK;
     cr_fusion_params params = {
-        .backbone = "resnet18",
+        .backbone = cr_net_backbone_name(config->model.backbone),
         .inputs = (cr_inputs)config->model.inputs,
         .image_size = CR_PACK_IMAGE_SIZE,
         .n_classes = session->n_classes,

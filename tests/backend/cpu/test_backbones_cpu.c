@@ -1,0 +1,85 @@
+/* A training step and an evaluation of each backbone on a small image: the CPU backend against the reference. The last
+ * stage has one pixel here, so that a batch norm divides by the deviation of six numbers, over and over: rounding grows
+ * to 3e-4 in the deepest net. A net wired wrongly is off by its own size. */
+static double distance(const float *a, const float *b, int64_t n)
+{
+    double difference = 0, size = 0;
+    for (int64_t i = 0; i < n; i++) {
+        difference += pow((double)a[i] - (double)b[i], 2);
+        size += pow((double)b[i], 2);
+    }
+    assert_true(size > 0 && isfinite(difference));
+    return sqrt(difference / size);
+}
+
+static void judge(const char *backbone)
+{
+    cr_fusion_params params = {.backbone = backbone,
+                               .image_size = SIDE,
+                               .n_features = FEATURES,
+                               .n_classes = CLASSES,
+                               .metadata_hidden = {5},
+                               .n_metadata_hidden = 1,
+                               .head_hidden = {16},
+                               .n_head_hidden = 1,
+                               .head_dropout = 0.5};
+    cr_net *net = NULL;
+    expect_ok(cr_net_create_fusion(&params, &net));
+    uint8_t *images = malloc((size_t)BATCH * SIDE * SIDE * 3);
+    float *metadata = aligned_floats(BATCH * FEATURES), *state = aligned_floats(net->n_params + net->n_stats);
+    int32_t labels[BATCH];
+    int64_t samples[BATCH] = {0, 1, 2, 3, 4, 5};
+    assert_non_null(images);
+    formula_images(BATCH, SIDE, 1, images);
+    formula_metadata(BATCH, FEATURES, 1, metadata);
+    formula_labels(BATCH, CLASSES, 1, labels);
+    formula_state(net, 1, state);
+    cr_loss loss = {NULL, 0.05, BATCH};
+    cr_batch batch = {.images = images,
+                      .metadata = metadata,
+                      .labels = labels,
+                      .samples = samples,
+                      .seed = 1,
+                      .state_version = 1,
+                      .loss = &loss};
+    outcome cpu, reference;
+    compute(cr_backend_open_cpu, net, state, &batch, &cpu);
+    compute(reference_backend_open, net, state, &batch, &reference);
+    bool good = parity_line("logits, evaluation", distance(cpu.evaluated, reference.evaluated, BATCH * CLASSES), 1e-4);
+    good &= parity_line("logits, training", distance(cpu.trained, reference.trained, BATCH * CLASSES), 5e-3);
+    good &= parity_line("gradient", distance(cpu.gradient, reference.gradient, net->n_params), 1e-1);
+    good &= parity_line("batch-norm statistics",
+                        distance(cpu.gradient + net->n_params, reference.gradient + net->n_params, net->n_stats), 1e-3);
+    free_outcome(&cpu);
+    free_outcome(&reference);
+    free(images);
+    free(metadata);
+    free(state);
+    cr_net_destroy(&net);
+    assert_true(good);
+}
+
+static void test_resnet18(void **state)
+{
+    (void)state;
+    judge("resnet18");
+}
+
+static void test_resnet34(void **state)
+{
+    (void)state;
+    judge("resnet34");
+}
+
+static void test_resnet50(void **state)
+{
+    (void)state;
+    judge("resnet50");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_resnet18), cmocka_unit_test(test_resnet34),
+                                       cmocka_unit_test(test_resnet50)};
+    return cmocka_run_group_tests_name("backbones on the CPU", tests, NULL, NULL);
+}
