@@ -67,7 +67,7 @@ void cpu_sums(const cr_place *place, const float *mean, const float *x, const fl
     float *scale = cpu_channels(channels, NULL, 1), *shift = cpu_channels(channels, NULL, 0);
     cr_norm norm = {mean, scale, shift, false};
     double *dots = padded + cr_norm_channels(channels);
-    cr_norm_backward_sums(place, &norm, CR_MASK_NONE, NULL, x, dy, NULL, NULL, padded, dots);
+    cr_norm_backward_sums(place, &norm, CR_MASK_NONE, x, NULL, dy, NULL, NULL, padded, dots);
     memcpy(sum, padded, (size_t)channels * sizeof *sum);
     if (dot)
         memcpy(dot, dots, (size_t)channels * sizeof *dot);

@@ -99,7 +99,7 @@ void cpu_conv_forward(const ref_window *window, const double *x, const double *w
         float *mean = cpu_channels(window->out.channels, NULL, 0), *scale = cpu_channels(window->out.channels, NULL, 1);
         float *shift = cpu_channels(window->out.channels, b, 0);
         cr_norm norm = {mean, scale, shift, false};
-        cr_norm_apply(&out, &norm, dst, NULL, dst, NULL);
+        cr_norm_apply(&out, &norm, dst, NULL, dst);
         free(mean);
         free(scale);
         free(shift);

@@ -113,7 +113,7 @@ static void batch_norm_forward(int64_t n, cr_shape shape, double eps, const doub
     float *src = cpu_bring(&place, x), *dst = cpu_room(&place), *scale = scale_of(shape.channels, eps, gamma, var);
     float *means = cpu_channels(shape.channels, mean, 0), *shift = cpu_channels(shape.channels, beta, 0);
     cr_norm norm = {means, scale, shift, false};
-    cr_norm_apply(&place, &norm, src, NULL, dst, NULL);
+    cr_norm_apply(&place, &norm, src, NULL, dst);
     cpu_take(&place, dst, false, y);
     free(src);
     free(scale);
@@ -138,7 +138,7 @@ static void batch_norm_backward(int64_t n, cr_shape shape, double eps, bool trai
         dgamma[c] /= sqrt(var[c] + eps);
     }
     cr_norm norm = {means, scale, shift, false};
-    cr_norm_backward_apply(&place, &norm, CR_MASK_NONE, NULL, src, g, training ? k1 : NULL, training ? k2 : NULL);
+    cr_norm_backward_apply(&place, &norm, CR_MASK_NONE, src, NULL, g, training ? k1 : NULL, training ? k2 : NULL);
     cpu_take(&place, src, true, dx); /* written over x */
     free(g);
     free(scale);
@@ -154,7 +154,7 @@ static void relu_forward(int64_t count, const double *x, double *y)
     float *src = cpu_bring(&place, x), *dst = cpu_room(&place);
     float *zero = cpu_channels(1, NULL, 0), *one = cpu_channels(1, NULL, 1);
     cr_norm norm = {zero, one, zero, true};
-    cr_norm_apply(&place, &norm, src, NULL, dst, NULL);
+    cr_norm_apply(&place, &norm, src, NULL, dst);
     cpu_take(&place, dst, false, y);
     free(src);
     free(zero);
@@ -164,11 +164,12 @@ static void relu_forward(int64_t count, const double *x, double *y)
 static void relu_backward(int64_t count, const double *y, const double *dy, double *dx)
 {
     cr_place place = cpu_place(1, (cr_shape){1, 1, count});
-    float *src = cpu_bring(&place, y), *g = cpu_bring(&place, dy);
+    float *src = cpu_bring(&place, y), *out = cpu_bring(&place, y), *g = cpu_bring(&place, dy);
     float *zero = cpu_channels(1, NULL, 0), *one = cpu_channels(1, NULL, 1);
     cr_norm norm = {zero, one, zero, true};
-    cr_norm_backward_apply(&place, &norm, CR_MASK_RECOMPUTE, NULL, src, g, NULL, NULL);
+    cr_norm_backward_apply(&place, &norm, CR_MASK_OUTPUT, src, out, g, NULL, NULL);
     cpu_take(&place, src, false, dx);
+    free(out);
     free(g);
     free(zero);
     free(one);
