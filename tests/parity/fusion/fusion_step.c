@@ -121,7 +121,8 @@ static cr_status train(void *context, int worker)
     cr_status status = CR_OK;
     fusion_run *run = context;
     const fusion_case *source = run->source;
-    cr_loss loss = {source->class_weights, source->smoothing, source->weight_sum};
+    cr_loss loss = {
+        .class_weights = source->class_weights, .label_smoothing = source->smoothing, .weight_sum = source->weight_sum};
     for (int64_t w = worker; w < source->n_micro; w += cr_workers_count(run->workers)) {
         int64_t first = w * run->micro_batch;
         cr_batch batch = micro_batch(run, w, &loss);
@@ -152,7 +153,7 @@ void fusion_run_gradient(fusion_run *run)
 void fusion_run_update(fusion_run *run, const cr_optimizer_params *params, double lr, double weight_decay)
 {
     const cr_net *net = run->source->net;
-    cr_optimizer_span all = {0, net->n_params, 1.0, weight_decay};
+    cr_optimizer_span all = {.begin = 0, .end = net->n_params, .lr_factor = 1.0, .weight_decay = weight_decay};
     run->step++;
     for (int64_t i = net->n_params; i < n_state(run); i++)
         run->state[i] = 0.9F * run->state[i] + 0.1F * (run->gradient[i] / (float)run->source->n_micro);
