@@ -15,16 +15,15 @@ say() {
     printf '\n== %s\n' "$*"
 }
 
-# build PRESET [CMAKE-OPTION…]: configures quietly and builds on all cores.
+# build PRESET FOLDER [CMAKE-OPTION…]: configures build/FOLDER quietly and builds it on all cores.
 build() {
-    local preset=$1 log
-    shift
-    mkdir -p "$source_folder/build"
-    log=$source_folder/build/$preset-configure.log
-    if ! (cd "$source_folder" && cmake --preset "$preset" "$@") >"$log" 2>&1; then
-        cat "$log"
-        printf 'configuring failed; %s has the text above\n' "$log" >&2
+    local preset=$1 folder=$source_folder/build/$2
+    shift 2
+    mkdir -p "$folder"
+    if ! (cd "$source_folder" && cmake --preset "$preset" -B "$folder" "$@") >"$folder/configure.log" 2>&1; then
+        cat "$folder/configure.log"
+        printf 'configuring failed; %s has the text above\n' "$folder/configure.log" >&2
         return 1
     fi
-    cmake --build "$source_folder/build/$preset" --parallel "$cores"
+    cmake --build "$folder" --parallel "$cores"
 }

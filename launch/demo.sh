@@ -33,7 +33,7 @@ esac
 
 "$source_folder/launch/deps.sh"
 say "building (preset release)"
-build release -DCRISOL_TESTS=OFF
+build release release -DCRISOL_TESTS=OFF
 cd "$source_folder"
 crisol=build/release/crisol
 runs=runs/demo-$which

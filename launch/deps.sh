@@ -7,7 +7,7 @@ usage() {
 usage: launch/deps.sh [--tests] [--lint] [--check]
 
   --tests   also what the tests use
-  --lint    also what checks the sources (formatting, shell scripts, clang-tidy)
+  --lint    also what checks the sources (formatting, shell scripts, clang-tidy) and fetches oneDNN 3
   --check   install nothing: print what is missing; exit code 1 when anything is
 TEXT
 }
@@ -21,7 +21,7 @@ check=no
 for argument in "$@"; do
     case $argument in
         --tests) packages+=(libcmocka-dev clang-14 libclang-rt-14-dev python3 python3-numpy python3-h5py) ;;
-        --lint) packages+=(shellcheck clang-format clang-tidy) ;;
+        --lint) packages+=(shellcheck clang-format-14 clang-tidy python3-pip) ;;
         --check) check=yes ;;
         -h | --help)
             usage

@@ -6,7 +6,7 @@
 
 "$source_folder/launch/deps.sh" --tests
 say "building (preset ci)"
-build ci -DCRISOL_TESTS=ON
+build ci ci -DCRISOL_TESTS=ON
 
 # Tests that compare with Python's libraries take the first Python that has them; without one they skip and say so.
 for python in "${CRISOL_PYTHON:-}" python3 /usr/bin/python3; do
