@@ -69,6 +69,8 @@ fuzz() {
 }
 export -f fuzz
 export folder tests seconds
+# freed memory is kept from reuse for a while, but not 256 MB of it
+export ASAN_OPTIONS=quarantine_size_mb=16${ASAN_OPTIONS:+:$ASAN_OPTIONS}
 
 say "fuzzing ${#targets[@]} targets for $seconds s each, $jobs at a time"
 rm -rf "$folder/finds"

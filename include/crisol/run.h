@@ -34,7 +34,8 @@ typedef enum cr_dtype {
     CR_DTYPE_U32,
     CR_DTYPE_U64
 } cr_dtype;
-size_t cr_dtype_bytes(cr_dtype dtype); /* of one element */
+size_t cr_dtype_bytes(cr_dtype dtype);     /* of one element */
+const char *cr_dtype_name(cr_dtype dtype); /* "F32"; null for a number that is no cr_dtype */
 
 enum {
     CR_TENSOR_NAME_MAX = 128,

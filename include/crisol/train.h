@@ -34,10 +34,25 @@ typedef struct cr_evaluate_options {
     const char *checkpoint; /* "best", "last" or the path of a step-N.json */
     int64_t workers;        /* of a rank; 0: as the run's config says */
     bool quiet;             /* do not print the report */
+    bool importance;        /* also importance.csv, which costs one more pass over the images */
 } cr_evaluate_options;
 
-/* Evaluates a split with a run's checkpoint, each sample exactly once, and writes eval-SPLIT/ (metrics.json,
- * report.txt, confusion.csv, predictions.csv): identical files at any number of ranks. Collective. */
+/* Evaluates a split with a run's checkpoint, each sample exactly once, and writes eval-SPLIT/ (docs/evaluation.md says
+ * what is in it): identical files at any number of ranks. Collective. */
 CR_NODISCARD cr_status cr_evaluate(cr_comm *comm, const cr_evaluate_options *options);
+
+/* Prints how a safetensors file fits as pretrained weights of a backbone (cr_net_backbone_name()); `list`: tensor by
+ * tensor. Errors: CR_BAD_DATA when model.weights would refuse it, naming what is wrong. Local. */
+CR_NODISCARD cr_status cr_import(const char *file, const char *backbone, bool list);
+
+typedef struct cr_export_options {
+    const char *run;        /* run directory */
+    const char *checkpoint; /* "best", "last" or the path of a step-N.json */
+    const char *output;     /* safetensors file, replaced when it exists */
+} cr_export_options;
+
+/* Writes a checkpoint's weights and statistics as float32 under the names that PyTorch's modules give them, with each
+ * batch norm's num_batches_tracked (the step), and nothing of the optimizer. Needs no pack. Local. */
+CR_NODISCARD cr_status cr_export(const cr_export_options *options);
 
 #endif

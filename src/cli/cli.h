@@ -12,6 +12,8 @@ int cli_synth(int argc, char **argv);
 int cli_config(int argc, char **argv);
 int cli_train(int argc, char **argv);
 int cli_eval(int argc, char **argv);
+int cli_import(int argc, char **argv);
+int cli_export(int argc, char **argv);
 
 /* Prints a failure's one line (on rank 0, where `comm` is not null: errors are agreed) and returns the exit code. */
 int cli_report(const cr_comm *comm, cr_status status);

@@ -18,6 +18,8 @@ static const command commands[] = {
     {"config", "every training option with default, type and meaning", cli_config},
     {"train", "train a model on a pack, on one rank or many", cli_train},
     {"eval", "evaluate a run's checkpoint on a split", cli_eval},
+    {"import", "how a file of pretrained weights fits", cli_import},
+    {"export", "a run's model as safetensors for PyTorch", cli_export},
 };
 enum {
     N_COMMANDS = sizeof commands / sizeof *commands

@@ -17,7 +17,6 @@ struct cr_safetensors {
     int64_t n_tensors;
 };
 
-const char *cr_dtype_name(cr_dtype dtype); /* "F32"; null for a number that is no cr_dtype */
 bool cr_dtype_find(const char *name, cr_dtype *dtype);
 
 /* Product of the shape times the element's size; false on a negative length or overflow of int64_t. */

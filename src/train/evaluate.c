@@ -10,21 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static cr_status read_config(const char *run, cr_config **config)
-{
-    char *path = cr_path_join(run, "config.yaml");
-    cr_status status = CR_OK;
-    if (!path)
-        return cr_fail_memory("a path", 1);
-    CR_TRY(cr_config_create(config));
-    CR_TRY(cr_config_read(*config, path));
-done:
-    if (status == CR_MISSING)
-        cr_fail(status, "%s is no run directory: it has no config.yaml; 'crisol train' makes one", run);
-    free(path);
-    return status;
-}
-
 /* The split must be what the run was trained beside: another pack would mix training samples into the test. */
 static cr_status check_checkpoint(const cr_session *session, const json_t *state, const char *run,
                                   cr_evaluation *evaluation)
@@ -82,7 +67,7 @@ cr_status cr_evaluate(cr_comm *comm, const cr_evaluate_options *options)
     memset(&session, 0, sizeof session);
     memset(&team, 0, sizeof team);
     memset(&state, 0, sizeof state);
-    CR_TRY(cr_comm_agree(comm, read_config(options->run, &config)));
+    CR_TRY(cr_comm_agree(comm, cr_session_read_config(options->run, &config)));
     CR_TRY(cr_session_open(comm, config, &session));
     cr_evaluation evaluation = {.session = &session, .split = options->split};
     CR_TRY(cr_comm_agree(comm,

@@ -1,6 +1,6 @@
 #include "model_state.h"
 
-#include "crisol/log.h"
+#include "pretrained.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -163,38 +163,6 @@ done:
 
 /* --- first weights ---------------------------------------------------------------------------------------------- */
 
-/* Pretrained backbone: torchvision's names ("conv1.weight") or ours ("image.conv1.weight"). Every backbone tensor must
- * be there; a head of another shape is left as initialised. */
-static cr_status load_pretrained(const cr_session *session, const char *path, float *canonical)
-{
-    cr_safetensors *file = NULL;
-    cr_status status = CR_OK;
-    int64_t n_loaded = 0;
-    CR_TRY(cr_safetensors_open(path, &file));
-    for (int i = 0; i < session->net->n_tensors; i++) {
-        const cr_tensor *tensor = &session->net->tensors[i];
-        if (!tensor->is_backbone)
-            continue;
-        const char *plain = strchr(tensor->name, '.') + 1; /* without "image." */
-        bool found;
-        CR_TRY(copy_tensor(file, plain, tensor, canonical, &found));
-        if (!found)
-            CR_TRY(copy_tensor(file, tensor->name, tensor, canonical, &found));
-        if (!found) {
-            status = cr_fail(CR_BAD_DATA, "no tensor %s", plain);
-            goto done;
-        }
-        n_loaded++;
-    }
-    cr_log_info("weights: %lld tensors of %s (%lld in the file)", (long long)n_loaded, path,
-                (long long)cr_safetensors_count(file));
-done:
-    cr_safetensors_close(&file);
-    if (status != CR_OK)
-        cr_fail_context(status, "model.weights: %s", path);
-    return status;
-}
-
 cr_status cr_model_state_init(const cr_session *session, cr_model_state *state)
 {
     const char *pretrained = session->config->model.weights;
@@ -204,7 +172,7 @@ cr_status cr_model_state_init(const cr_session *session, cr_model_state *state)
         return cr_fail_memory("initial weights", (size_t)state->n * sizeof(float));
     cr_net_init_state(session->net, session->config->train.seed, canonical);
     if (pretrained && *pretrained && session->net->uses_image)
-        CR_TRY(load_pretrained(session, pretrained, canonical));
+        CR_TRY(cr_pretrained_load(session->net, pretrained, canonical));
     cr_backend_state_import(session->backend, session->net, canonical, state->weights);
     state->version++;
 done:

@@ -1,9 +1,25 @@
 #include "session.h"
 
+#include "crisol/atomic_file.h"
 #include "crisol/log.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+cr_status cr_session_read_config(const char *run, cr_config **config)
+{
+    char *path = cr_path_join(run, "config.yaml");
+    cr_status status = CR_OK;
+    if (!path)
+        return cr_fail_memory("a path", 1);
+    CR_TRY(cr_config_create(config));
+    CR_TRY(cr_config_read(*config, path));
+done:
+    if (status == CR_MISSING)
+        cr_fail(status, "%s is no run directory: it has no config.yaml; 'crisol train' makes one", run);
+    free(path);
+    return status;
+}
 
 static cr_status find_class(const cr_pack *pack, const char *name, int64_t *label)
 {

@@ -24,6 +24,9 @@ typedef struct cr_session {
     float *class_weights; /* [n_classes], or null */
 } cr_session;
 
+/* The config as a run directory has it. Errors: CR_MISSING when it is none. Local. */
+CR_NODISCARD cr_status cr_session_read_config(const char *run, cr_config **config);
+
 /* Collective: a rank that cannot open its pack makes every rank return its error. */
 CR_NODISCARD cr_status cr_session_open(cr_comm *comm, const cr_config *config, cr_session *session);
 void cr_session_close(cr_session *session);
