@@ -34,7 +34,7 @@ rm -rf "$scratch/run"
 
 # a damaged pack: the sample is named, on whichever rank reads it
 rm -rf "$scratch/damaged"
-cp -r "$pack" "$scratch/damaged"
+cp -rL "$pack" "$scratch/damaged"
 shard=$(find "$scratch/damaged" -name 'train-00000*.h5')
 size=$(stat -c %s "$shard")
 python3 - "$shard" "$size" <<'PY'

@@ -12,7 +12,7 @@ common=(--set "data.pack=$pack" --set data.batch=16 --set data.micro_batch=4 --s
 
 sums() {
     (cd "$1" && sha256sum "$(printf "%s\n" checkpoints/*.safetensors | sort -V | tail -n 1)" | cut -d ' ' -f 1 &&
-        cut -d , -f 1-7 metrics.csv && grep -c '"epoch"' journal.jsonl)
+        cut -d , -f 1-7 metrics.csv && grep -c '"event": "epoch"' journal.jsonl)
 }
 
 train() { # NAME RANKS [MORE…]
@@ -21,29 +21,39 @@ train() { # NAME RANKS [MORE…]
     ranks "$n" "$crisol" train "$scratch/empty.yaml" --output "$scratch/$name" --quiet "${common[@]}" "$@"
 }
 
-rm -rf "$scratch"/whole "$scratch"/stopped*
-train whole 2
-sums "$scratch/whole" >"$scratch/whole.sums"
-for step in 1 2 3 4 5; do
-    code=0
-    train "stopped-$step" $((step % 3 + 1)) --set "train.stop_after_steps=$step" || code=$?
-    [ "$code" = 75 ] || fail "stopping after step $step gave exit code $code instead of 75"
-    train "stopped-$step" $(((step + 1) % 4 + 1))
-    sums "$scratch/stopped-$step" >"$scratch/stopped-$step.sums"
-    diff "$scratch/whole.sums" "$scratch/stopped-$step.sums" || fail "stopped after step $step: not the undisturbed result"
-    echo "ok: stopped after step $step, resumed at another number of ranks: the same bytes"
-done
+# stop_everywhere NAME "STEPS" MORE…: the same training, stopped after each of the steps and gone on with at another number of ranks
+stop_everywhere() {
+    local name=$1 steps=$2 step code
+    shift 2
+    rm -rf "${scratch:?}/$name"*
+    train "$name" 2 "$@"
+    sums "$scratch/$name" >"$scratch/$name.sums"
+    for step in $steps; do
+        code=0
+        train "$name-$step" $((step % 3 + 1)) "$@" --set "train.stop_after_steps=$step" 2>/dev/null || code=$?
+        [ "$code" = 75 ] || fail "$name: stopping after step $step gave exit code $code instead of 75"
+        train "$name-$step" $(((step + 1) % 4 + 1)) "$@"
+        sums "$scratch/$name-$step" >"$scratch/$name-$step.sums"
+        diff "$scratch/$name.sums" "$scratch/$name-$step.sums" ||
+            fail "$name: stopped after step $step, it does not end like the undisturbed training"
+        echo "ok: $name, stopped after step $step, resumed at another number of ranks: the same bytes"
+    done
+}
+
+stop_everywhere whole "2 3"
+stop_everywhere metadata "1 2 3 4 5" --set model.inputs=metadata --set schedule.name=plateau --set optimizer.name=sgd
 
 # a signal to one rank stops all after the same step
 rm -rf "$scratch/signalled"
-train signalled 2 --set train.epochs=40 &
+train signalled 2 --set train.epochs=10000 --set model.inputs=metadata 2>/dev/null &
 launcher=$!
+trap 'kill "$launcher" 2>/dev/null || true' EXIT
 for _ in $(seq 600); do
     [ -s "$scratch/signalled/metrics.csv" ] && break
     sleep 0.1
 done
-# the newest rank process of this launcher
-pkill -USR1 -n -P "$launcher" crisol || fail "no rank to signal"
+# the newest process is a rank: the launcher, whose command line is the same, started before
+kill -USR1 "$(pgrep -n -f "crisol train .*--output $scratch/signalled")"
 code=0
 wait "$launcher" || code=$?
 [ "$code" = 75 ] || fail "a signal to one rank gave exit code $code instead of 75"
