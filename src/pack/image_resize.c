@@ -27,7 +27,7 @@ void cr_resizer_clear(cr_resizer *resizer)
 static cr_status reserve_axis(cr_resize_axis *axis, int64_t count, int32_t most_taps, int spread)
 {
     size_t values = (size_t)count * (2 + (size_t)most_taps * (size_t)spread), bytes = values * sizeof(int32_t);
-    if (bytes > axis->capacity) {
+    if (!axis->start || bytes > axis->capacity) {
         free(axis->start);
         axis->capacity = 0;
         axis->start = malloc(bytes);
@@ -79,7 +79,7 @@ static cr_status set_axis(cr_resize_axis *axis, int64_t n_in, int64_t n_out, int
     double scale = (double)n_in / (double)n_out;
     int32_t most_taps = (int32_t)ceil(scale > 1 ? scale : 1) * 2 + 1;
     most_taps = (most_taps + CR_RESIZE_TAPS_AT_ONCE - 1) / CR_RESIZE_TAPS_AT_ONCE * CR_RESIZE_TAPS_AT_ONCE;
-    double *shares = malloc((size_t)most_taps * sizeof *shares);
+    double *shares = calloc((size_t)most_taps, sizeof *shares);
     if (!shares)
         return cr_fail_memory("resize weights", (size_t)most_taps * sizeof *shares);
     axis->n_in = 0; /* not to be used again should this fail */
