@@ -19,6 +19,18 @@ typedef struct cr_ints {
     int64_t n;
 } cr_ints;
 
+typedef enum cr_weight_rule {
+    CR_WEIGHTS_NONE,
+    CR_WEIGHTS_BALANCED,
+    CR_WEIGHTS_LISTED
+} cr_weight_rule;
+typedef struct cr_weights { /* a rule, or numbers by name */
+    cr_weight_rule rule;
+    char **names; /* [n], owned */
+    double *values;
+    int64_t n; /* 0 unless LISTED */
+} cr_weights;
+
 typedef struct cr_config {
     struct {
         char *pack;                                 /* folder, absolute or "" */
@@ -26,6 +38,7 @@ typedef struct cr_config {
         int64_t batch;                              /* global batch, samples */
         int64_t micro_batch;                        /* samples; divides batch */
         int64_t limit_train, limit_val, limit_test; /* 0: all; otherwise a fixed subset of so many samples */
+        int sampler;                                /* 0 shuffle, 1 balanced */
     } data;
     struct {
         int backbone;  /* cr_net_backbone_name() */
@@ -40,22 +53,29 @@ typedef struct cr_config {
             cr_ints hidden;
             double dropout;
         } head;
+        int freeze; /* stages of the image network that do not learn: 0 none, 1 stem, 2 … 5 layer1 … 4 */
+        int64_t unfreeze_epoch; /* epochs after which they do; 0: never */
     } model;
     struct { /* cr_augment_options says what each means */
         double hflip, vflip, rotate, affine, translate;
         double scale[2], shear[2], crop[2], crop_ratio[2];
         double color[4]; /* brightness, contrast, saturation, hue */
         double erase, erase_scale[2], erase_ratio[2];
-        int erase_fill; /* 0 zero, 1 noise */
+        int erase_fill;       /* 0 zero, 1 noise */
+        double mixup, cutmix; /* cr_mix_options */
     } augment;
     struct {
-        int class_weights; /* 0 none, 1 balanced */
+        cr_weights class_weights;
         double label_smoothing;
+        double focal; /* gamma, 0: none */
     } loss;
     struct {
         int name; /* cr_optimizer_kind: 0 adamw, 1 adam, 2 sgd */
         double lr, weight_decay, beta1, beta2, eps, momentum;
         bool nesterov;
+        bool decay_norm_bias; /* weight decay on biases and norms as well */
+        double clip;          /* global norm, 0: none */
+        double backbone_lr;   /* factor */
     } optimizer;
     struct {
         int name; /* cr_schedule_kind: constant, step, multi_step, exponential, cosine, one_cycle, plateau */
@@ -78,8 +98,14 @@ typedef struct cr_config {
         double min_delta;
         int64_t keep_last, keep_best;
         int64_t checkpoint_epochs; /* a checkpoint every so many epochs, and at the end */
+        int64_t checkpoint_steps;  /* 0: off */
+        double checkpoint_seconds; /* 0: off */
+        double time_limit;         /* seconds, 0: off */
+        double time_margin;        /* seconds */
+        double heartbeat;          /* seconds between two signs of life in the run directory */
         int64_t stop_after_steps;  /* 0: off; ends the run as if stopped, for tests */
         int reduction;             /* cr_reduction: 0 ordered, 1 library */
+        double ema;                /* decay, 0: none */
         double watchdog;           /* seconds without progress after which a rank ends the job; 0 off */
     } train;
     struct {

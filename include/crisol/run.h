@@ -80,8 +80,10 @@ CR_NODISCARD cr_status cr_run_metrics_row(cr_run *run, struct json_t *row);
 /* Cuts journal and metrics.csv back to these sizes (as of a checkpoint), for resuming without lost or doubled lines; a
  * shorter file stays as it is, with a warning. */
 CR_NODISCARD cr_status cr_run_truncate(cr_run *run, int64_t journal_bytes, int64_t metrics_bytes);
-/* The sizes now, made durable first (fdatasync); 0 for a file that does not exist yet. */
+/* The sizes now; 0 for a file that does not exist yet. */
 CR_NODISCARD cr_status cr_run_sizes(cr_run *run, int64_t *journal_bytes, int64_t *metrics_bytes);
+/* Makes what was appended durable (fdatasync), so that a size that a checkpoint records stays true. Any thread. */
+CR_NODISCARD cr_status cr_run_sync(const cr_run *run);
 /* record.json from facts; `record` is stolen. Adds what every record has: program version and revision, library
  * versions given by the caller, host, CPU model, cores, kernel, compiler and flags, SLURM_* of an allow-list, start
  * time. A key of `record` wins over one added here ("started", "program", "host", "environment"). */

@@ -8,7 +8,8 @@
  *   INT, REAL       lowest, highest (INFINITY: no limit); REAL_BELOW: highest itself is not allowed
  *   BOOL, UINT64, TEXT, PATH, CHOICE (a list of words that ends with NULL, in the order of the enum)
  *   TEXTS, INTS     lists, at most so many items
- *   REALS           double member[n]: exactly n numbers, each from lowest to highest */
+ *   REALS           double member[n]: exactly n numbers, each from lowest to highest
+ *   WEIGHTS         one of the words, or a map from names to numbers */
 #include "option.h"
 
 #include <math.h>
@@ -69,9 +70,17 @@
                                   .highest = high, REST(standard, free, text)                                          \
     }
 
+#define WEIGHTS(member, standard, words, most, low, high, free, text)                                                  \
+    {                                                                                                                  \
+        MEMBER(member, cr_weights), .type = CR_OPTION_WEIGHTS, .choices = words, .n_items = most, .lowest = low,       \
+                                    .highest = high, REST(standard, free, text)                                        \
+    }
+
 static const char *const backbones[] = {"resnet18", "resnet34", "resnet50", NULL};
 static const char *const inputs[] = {"both", "image", "metadata", NULL};
 static const char *const class_weights[] = {"none", "balanced", NULL};
+static const char *const samplers[] = {"shuffle", "balanced", NULL};
+static const char *const stages[] = {"none", "stem", "layer1", "layer2", "layer3", "layer4", NULL};
 static const char *const optimizers[] = {"adamw", "adam", "sgd", NULL};
 static const char *const schedules[] = {"constant", "step",      "multi_step", "exponential",
                                         "cosine",   "one_cycle", "plateau",    NULL};
@@ -94,6 +103,8 @@ static const cr_option options[] = {
         "Use only so many samples of the validation split, always the same; 0: all."),
     INT(data.limit_test, "0", 0, INFINITY, FIXED,
         "Use only so many samples of the test split, always the same; 0: all."),
+    CHOICE(data.sampler, "shuffle", samplers, FIXED,
+           "shuffle: each sample once an epoch; balanced: each place draws a class, then one of its samples."),
 
     CHOICE(model.backbone, "resnet18", backbones, FIXED, "Network that looks at the image."),
     PATH(model.weights, "\"\"", FREE,
@@ -105,6 +116,10 @@ static const cr_option options[] = {
     REAL_BELOW(model.metadata.dropout, "0", 0, 1, FIXED, "Dropout between the hidden layers that read the metadata."),
     INTS(model.head.hidden, "[256]", 8, 1, 65536, FIXED, "Widths of the hidden layers of the classifier."),
     REAL_BELOW(model.head.dropout, "0.5", 0, 1, FIXED, "Dropout after each hidden layer of the classifier."),
+
+    CHOICE(model.freeze, "none", stages, FIXED,
+           "The image network does not learn up to and including this stage; its batch norms use their statistics."),
+    INT(model.unfreeze_epoch, "0", 0, INFINITY, FIXED, "Epochs after which the frozen stages learn as well; 0: never."),
 
     REAL(augment.hflip, "0", 0, 1, FIXED, "Probability of a mirrored image (left and right exchanged)."),
     REAL(augment.vflip, "0", 0, 1, FIXED, "Probability of an image upside down (top and bottom exchanged)."),
@@ -126,10 +141,16 @@ static const cr_option options[] = {
           "Lowest and highest share of the area that is erased."),
     REALS(augment.erase_ratio, "[0.3, 3.3]", 0.01, 100, FIXED, "Lowest and highest height / width of the erased box."),
     CHOICE(augment.erase_fill, "zero", fills, FIXED, "What fills it: the mean colour, or normal random numbers."),
+    REAL(augment.mixup, "0", 0, 100, FIXED,
+         "Mixes each sample with another of its micro-batch, by a share from Beta(v, v); 0: off."),
+    REAL(augment.cutmix, "0", 0, 100, FIXED,
+         "Puts a box of another sample over each, of an area from Beta(v, v); with mixup, either by chance; 0: off."),
 
-    CHOICE(loss.class_weights, "none", class_weights, FIXED,
-           "Weights of the classes: balanced is inverse to their frequency in the training split."),
+    WEIGHTS(loss.class_weights, "none", class_weights, 4096, 0, 1e9, FIXED,
+            "Weights of the classes, as {N: 1, D: 2.5} for all of them; balanced: inverse to their frequency in the "
+            "training split."),
     REAL_BELOW(loss.label_smoothing, "0", 0, 1, FIXED, "Share of the target that is spread over all classes."),
+    REAL(loss.focal, "0", 0, 20, FIXED, "Gamma of the focal loss, which plays down samples that are easy; 0: none."),
 
     CHOICE(optimizer.name, "adamw", optimizers, FIXED, "How gradients move the weights."),
     REAL(optimizer.lr, "1e-3", 0, INFINITY, FIXED, "Learning rate before the schedule."),
@@ -140,6 +161,9 @@ static const cr_option options[] = {
     REAL(optimizer.eps, "1e-8", 0, 1, FIXED, "Added to the denominator (adamw, adam)."),
     REAL(optimizer.momentum, "0.9", 0, 1, FIXED, "Momentum (sgd)."),
     BOOL(optimizer.nesterov, "false", FIXED, "Nesterov's form of the momentum (sgd)."),
+    BOOL(optimizer.decay_norm_bias, "true", FIXED, "Whether biases and batch norms have weight decay, too."),
+    REAL(optimizer.clip, "0", 0, INFINITY, FIXED, "Largest norm of the whole gradient; longer ones are cut; 0: off."),
+    REAL(optimizer.backbone_lr, "1", 0, 1000, FIXED, "Factor of the learning rate for the image network."),
 
     CHOICE(schedule.name, "constant", schedules, FIXED, "How the learning rate goes over the training."),
     INT(schedule.step_size, "10", 1, INFINITY, FIXED, "Epochs between two cuts (step)."),
@@ -166,17 +190,29 @@ static const cr_option options[] = {
     TEXT(train.monitor, "val/f1_macro", FIXED,
          "Metric that picks the best checkpoint, stops early and drives the plateau schedule."),
     CHOICE(train.mode, "auto", modes, FIXED,
-           "Whether the monitored metric is better when smaller; auto: min for a loss, otherwise max."),
+           "Whether the monitored metric is better when smaller; auto: min for loss, log_loss and ece, otherwise max."),
     INT(train.patience, "0", 0, INFINITY, FREE, "Epochs without improvement that end the training; 0: never."),
     REAL(train.min_delta, "0", 0, INFINITY, FREE,
          "Change of the monitored metric that counts as improvement for train.patience."),
-    INT(train.keep_last, "2", 1, 1000000, FREE, "Newest checkpoints that are kept."),
+    INT(train.keep_last, "2", 2, 1000000, FREE,
+        "Newest checkpoints that are kept; two at least, so that one is left when the newest turns out damaged."),
     INT(train.keep_best, "1", 0, 1000000, FREE, "Best checkpoints that are kept as well."),
     INT(train.checkpoint_epochs, "1", 1, 1000000, FREE, "A checkpoint every so many epochs, and one at the end."),
+    INT(train.checkpoint_steps, "0", 0, INFINITY, FREE, "A checkpoint every so many steps as well; 0: off."),
+    REAL(train.checkpoint_seconds, "600", 0, INFINITY, FREE,
+         "A checkpoint as well when the last one is so many seconds old; 0: off."),
+    REAL(train.time_limit, "0", 0, INFINITY, FREE,
+         "Stop with a checkpoint before so many seconds have passed, as before the end of a Slurm job; 0: off."),
+    REAL(train.time_margin, "15", 0, INFINITY, FREE,
+         "Seconds to spare before the time limit, beside those of a step and a checkpoint."),
+    REAL(train.heartbeat, "10", 0.05, 3600, FREE,
+         "Seconds between two signs of life in the run directory; after three without one, another job may take over."),
     INT(train.stop_after_steps, "0", 0, INFINITY, FREE,
         "Stop with a checkpoint after so many steps, as a signal would; 0: off."),
     CHOICE(train.reduction, "ordered", reductions, FIXED,
            "How ranks add gradients: ordered gives the same bits at any number of ranks, library leaves it to MPI."),
+    REAL_BELOW(train.ema, "0", 0, 1, FIXED,
+               "Decay of a moving average of the weights, which is then what is evaluated; 0: off."),
     REAL(train.watchdog, "300", 0, INFINITY, FREE, "Seconds without progress after which a rank ends the job; 0: off."),
 
     INT(cpu.workers, "0", 0, 4096, FREE, "Workers of a rank; 0: one a core, at most one a micro-batch."),

@@ -159,8 +159,8 @@ cr_status cr_run_append(const cr_run *run, const char *name, int descriptor, con
     return status;
 }
 
-/* Size of a log on disk, 0 when it does not exist; made durable first, so that a size that is recorded stays true. */
-static cr_status log_size(const cr_run *run, const char *name, int64_t *bytes)
+/* Size of a log on disk, 0 when it does not exist; on request made durable first. */
+static cr_status log_size(const cr_run *run, const char *name, bool sync, int64_t *bytes)
 {
     cr_status status = CR_OK;
     struct stat info;
@@ -171,7 +171,7 @@ static cr_status log_size(const cr_run *run, const char *name, int64_t *bytes)
     int descriptor = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
     if (descriptor < 0 && errno == ENOENT)
         goto done;
-    if (descriptor < 0 || fdatasync(descriptor) || fstat(descriptor, &info))
+    if (descriptor < 0 || (sync && fdatasync(descriptor)) || fstat(descriptor, &info))
         status = cr_fail_errno("%s: cannot sync", path);
     else
         *bytes = info.st_size;
@@ -185,8 +185,18 @@ done:
 cr_status cr_run_sizes(cr_run *run, int64_t *journal_bytes, int64_t *metrics_bytes)
 {
     cr_status status = CR_OK;
-    CR_TRY(log_size(run, journal_name, journal_bytes));
-    CR_TRY(log_size(run, metrics_name, metrics_bytes));
+    CR_TRY(log_size(run, journal_name, false, journal_bytes));
+    CR_TRY(log_size(run, metrics_name, false, metrics_bytes));
+done:
+    return status;
+}
+
+cr_status cr_run_sync(const cr_run *run)
+{
+    int64_t bytes;
+    cr_status status = CR_OK;
+    CR_TRY(log_size(run, journal_name, true, &bytes));
+    CR_TRY(log_size(run, metrics_name, true, &bytes));
 done:
     return status;
 }
@@ -198,7 +208,7 @@ static cr_status cut(const cr_run *run, const char *name, int64_t bytes)
     char *path = cr_path_join(run->folder, name);
     if (!path)
         return cr_fail_memory("a path", strlen(name));
-    CR_TRY(log_size(run, name, &size));
+    CR_TRY(log_size(run, name, true, &size));
     if (bytes < 0)
         status = cr_fail(CR_INTERNAL, "%s: cannot be cut to a negative size", path);
     else if (size < bytes) /* never made longer: that would fill it with zeros */

@@ -2,10 +2,11 @@
 #include "trainer.h"
 
 #include "crisol/atomic_file.h"
+#include "crisol/clock.h"
 #include "crisol/json.h"
-#include "crisol/log.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,43 +78,64 @@ done:
     return status;
 }
 
-static cr_status write_checkpoint(cr_trainer *trainer, const cr_state_image *image, const char *hash)
+/* Everything but the numbers that a training needs to go on from here. */
+static cr_status make_state(cr_trainer *trainer, const char *hash, json_t **state)
 {
     int64_t journal_bytes, metrics_bytes;
     cr_status status = cr_run_sizes(trainer->run, &journal_bytes, &metrics_bytes);
     if (status != CR_OK)
         return status;
-    json_t *state =
+    /* inside an epoch the latest metric belongs to other weights than these */
+    double metric = trainer->step_in_epoch > 0 ? NAN : trainer->metric;
+    *state =
         json_pack("{s:I, s:I, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:i}", "epoch", (json_int_t)trainer->epoch,
-                  "step_in_epoch", (json_int_t)trainer->step_in_epoch, "metric", cr_json_real(trainer->metric),
-                  "monitor", trainer->config->train.monitor, "weights", hash, "pack", cr_pack_id(trainer->session.pack),
+                  "step_in_epoch", (json_int_t)trainer->step_in_epoch, "metric", cr_json_real(metric), "monitor",
+                  trainer->config->train.monitor, "weights", hash, "pack", cr_pack_id(trainer->session.pack),
                   "schedule", cr_schedule_save(&trainer->schedule), "early_stop", cr_early_stop_save(&trainer->stop),
                   "epoch_sums", sums_to_json(&trainer->sums), "journal_bytes", (json_int_t)journal_bytes,
                   "metrics_bytes", (json_int_t)metrics_bytes, "ranks", cr_comm_size(trainer->comm));
-    if (!state)
-        return cr_fail_memory("a checkpoint's state", 1);
-    cr_checkpoint_policy policy = {.keep_last = trainer->config->train.keep_last,
-                                   .keep_best = trainer->config->train.keep_best,
-                                   .maximize = trainer->maximize};
-    return cr_checkpoint_write(trainer->run, trainer->step, image->tensors, image->n_tensors, state, &policy);
+    return *state ? CR_OK : cr_fail_memory("a checkpoint's state", 1);
 }
 
-cr_status cr_trainer_save(cr_trainer *trainer)
+/* This rank's copy of the state (rank 0) or of its weights, for the hash. */
+static cr_status copy_state(cr_trainer *trainer, cr_state_image *image, char hash[CR_HASH_TEXT])
 {
-    cr_state_image image;
+    if (!trainer->run)
+        return cr_trainer_hash(trainer, hash);
+    cr_status status = cr_trainer_settle(trainer, true);
+    if (status == CR_OK)
+        status = cr_state_image_create(&trainer->session, &trainer->optimizer, &trainer->state, image);
+    if (status == CR_OK)
+        cr_state_image_hash(image, hash);
+    return status;
+}
+
+cr_status cr_trainer_save(cr_trainer *trainer, bool wait)
+{
+    cr_save save = {.step = trainer->step,
+                    .policy = {.keep_last = trainer->config->train.keep_last,
+                               .keep_best = trainer->config->train.keep_best,
+                               .maximize = trainer->maximize}};
     char hash[CR_HASH_TEXT];
+    double start = cr_clock_s();
     cr_status status = CR_OK;
-    memset(&image, 0, sizeof image);
-    CR_TRY(cr_comm_agree(trainer->comm, cr_trainer_hash(trainer, hash)));
+    trainer->save_agreed = false;
+    trainer->saves.step = trainer->step;
+    trainer->saves.start_s = start;
+    CR_TRY(cr_comm_agree(trainer->comm, copy_state(trainer, &save.image, hash)));
     CR_TRY(agree_on_hash(trainer, hash));
-    if (trainer->run) {
-        status = cr_state_image_create(&trainer->session, &trainer->optimizer, &trainer->state, &image);
-        if (status == CR_OK)
-            status = write_checkpoint(trainer, &image, hash);
-        cr_state_image_destroy(&image);
+    if (trainer->run)
+        status = make_state(trainer, hash, &save.state);
+    if (trainer->run && status == CR_OK) {
+        save.stall_s = cr_clock_s() - start;
+        trainer->saves.must_succeed = wait;
+        cr_saver_start(trainer->saver, &save);
+        if (wait)
+            status = cr_trainer_settle(trainer, true);
     }
     status = cr_comm_agree(trainer->comm, status);
 done:
+    cr_state_image_destroy(&save.image);
     return status;
 }
 
@@ -190,7 +212,7 @@ static cr_status restore_position(cr_trainer *trainer, const json_t *state, cons
     CR_TRY(cr_json_get_int(state, "metrics_bytes", where, 0, INT64_MAX, &metrics_bytes));
     if (trainer->run)
         CR_TRY(cr_run_truncate(trainer->run, journal_bytes, metrics_bytes));
-    trainer->start_step = trainer->step;
+    trainer->start_step = trainer->saves.step = trainer->step;
 done:
     return status;
 }

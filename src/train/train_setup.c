@@ -2,6 +2,7 @@
 #include "trainer.h"
 
 #include "crisol/atomic_file.h"
+#include "crisol/clock.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -137,8 +138,11 @@ static cr_status create_local(cr_trainer *trainer)
 {
     cr_status status = CR_OK;
     const cr_session *session = &trainer->session;
-    if (cr_comm_rank(trainer->comm) == 0)
+    if (cr_comm_rank(trainer->comm) == 0) {
         CR_TRY(cr_run_open(trainer->options->output, &trainer->run));
+        CR_TRY(cr_saver_create(trainer->run, &trainer->saver));
+        trainer->saves.start_s = cr_clock_s();
+    }
     CR_TRY(lay_out_steps(trainer));
     CR_TRY(choose_augmentation(trainer));
     CR_TRY(choose_rules(trainer));
@@ -188,6 +192,7 @@ void cr_trainer_destroy(cr_trainer *trainer)
     free(trainer->rows);
     free(trainer->row_counts);
     free(trainer->row_offsets);
+    cr_saver_destroy(&trainer->saver);
     cr_run_close(&trainer->run);
     cr_session_close(&trainer->session);
     memset(trainer, 0, sizeof *trainer);

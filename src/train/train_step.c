@@ -46,8 +46,8 @@ done:
     return status;
 }
 
-/* Ranks tell each other how it went: one small message carries status, stop request, losses and predictions, so that a
- * rank that failed still takes part and all leave together. */
+/* Ranks tell each other how it went: one small message carries status, wishes, losses and predictions, so that a rank
+ * that failed still takes part and all leave together. */
 static cr_status exchange_rows(cr_trainer *trainer, cr_status mine)
 {
     int rank = cr_comm_rank(trainer->comm);
@@ -56,7 +56,9 @@ static cr_status exchange_rows(cr_trainer *trainer, cr_status mine)
     int64_t limit = trainer->config->train.stop_after_steps;
     cr_step_row *own = (cr_step_row *)((char *)trainer->rows + trainer->row_offsets[rank]);
     bool stop = cr_stop_flag_is_set() || (limit > 0 && trainer->step + 1 - trainer->start_step >= limit);
-    own[0] = (cr_step_row){.prediction = (int32_t)mine, .stop = stop};
+    bool save = cr_trainer_save_is_due(trainer);
+    own[0] =
+        (cr_step_row){.prediction = (int32_t)mine, .wishes = (stop ? CR_WISH_STOP : 0) | (save ? CR_WISH_SAVE : 0)};
     for (int64_t i = 0; mine == CR_OK && i < trainer->n_local; i++)
         own[1 + i] = (cr_step_row){.loss = trainer->losses[i],
                                    .prediction = cr_argmax(trainer->logits + i * n_classes, n_classes)};
@@ -68,7 +70,8 @@ static cr_status exchange_rows(cr_trainer *trainer, cr_status mine)
     for (int r = 0; r < n_ranks; r++) {
         const cr_step_row *head = (const cr_step_row *)((const char *)trainer->rows + trainer->row_offsets[r]);
         failed = failed || head->prediction != CR_OK;
-        trainer->stop_agreed = trainer->stop_agreed || head->stop;
+        trainer->stop_agreed = trainer->stop_agreed || (head->wishes & CR_WISH_STOP);
+        trainer->save_agreed = trainer->save_agreed || (head->wishes & CR_WISH_SAVE);
     }
     return failed ? cr_comm_agree(trainer->comm, mine) : CR_OK;
 }
@@ -154,7 +157,10 @@ cr_status cr_trainer_step(cr_trainer *trainer)
                     .label_smoothing = config->loss.label_smoothing,
                     .weight_sum = cr_session_weight_sum(&trainer->session, trainer->labels, config->data.batch)};
     cr_status status = CR_OK;
-    CR_TRY(exchange_rows(trainer, compute(trainer, &loss)));
+    cr_status mine = compute(trainer, &loss);
+    if (mine == CR_OK)
+        mine = cr_trainer_settle(trainer, false);
+    CR_TRY(exchange_rows(trainer, mine));
     CR_TRY(add_rows(trainer, loss.weight_sum));
     CR_TRY(apply_gradient(trainer));
     if (cr_schedule_is_per_step(&trainer->schedule))

@@ -35,6 +35,9 @@ static cr_status train_epoch(cr_trainer *trainer)
     while (trainer->step_in_epoch < trainer->steps_per_epoch && !trainer->stop_agreed) {
         CR_TRY(cr_trainer_step(trainer));
         show_progress(trainer);
+        bool is_inside = trainer->step_in_epoch < trainer->steps_per_epoch && !trainer->stop_agreed;
+        if (trainer->save_agreed && is_inside) /* otherwise with what follows here anyway */
+            CR_TRY(cr_trainer_save(trainer, false));
     }
 done:
     return status;
@@ -44,7 +47,7 @@ done:
 static cr_status stop_here(cr_trainer *trainer)
 {
     cr_status status = CR_OK;
-    CR_TRY(cr_trainer_save(trainer));
+    CR_TRY(cr_trainer_save(trainer, true));
     CR_TRY(cr_trainer_journal(trainer, "stop", json_pack("{s:I}", "step", (json_int_t)trainer->step)));
     status = cr_fail(CR_STOPPED, "stopped after step %lld as asked; the same command goes on from there",
                      (long long)trainer->step);
@@ -63,8 +66,8 @@ static cr_status train(cr_trainer *trainer)
             return stop_here(trainer);
         CR_TRY(cr_trainer_end_epoch(trainer, &improved, &finished));
         bool due = trainer->epoch % trainer->config->train.checkpoint_epochs == 0;
-        if (improved || finished || due || trainer->stop_agreed)
-            CR_TRY(cr_trainer_save(trainer));
+        if (improved || finished || due || trainer->save_agreed || trainer->stop_agreed)
+            CR_TRY(cr_trainer_save(trainer, finished || trainer->stop_agreed));
         if (trainer->stop_agreed && !finished)
             return cr_fail(CR_STOPPED, "stopped after epoch %lld as asked; the same command goes on from there",
                            (long long)trainer->epoch);

@@ -6,6 +6,7 @@
 #include "crisol/metrics.h"
 #include "crisol/optim.h"
 #include "crisol/train.h"
+#include "saver.h"
 #include "split_logits.h"
 
 typedef struct cr_epoch_sums { /* of the steps of the current epoch; the same on every rank; part of a checkpoint */
@@ -22,8 +23,20 @@ typedef struct cr_step_row { /* what ranks tell each other about one sample, or 
                               */
     double loss;             /* numerator */
     int32_t prediction;      /* first row: the rank's cr_status */
-    int32_t stop;            /* first row: 1 = asked to stop */
+    int32_t wishes;          /* first row: CR_WISH_… */
 } cr_step_row;
+enum {
+    CR_WISH_STOP = 1, /* asked to stop, or out of time */
+    CR_WISH_SAVE = 2  /* a checkpoint is due; only rank 0 says so */
+};
+
+typedef struct cr_save_times { /* rank 0 decides when a checkpoint is due */
+    int64_t step;              /* of the latest save */
+    double start_s;            /* its beginning, cr_clock_s() */
+    double cost_s;             /* writing and stall of the latest that succeeded; 0 before */
+    int n_failures;            /* in a row */
+    bool must_succeed;         /* the training ends with it */
+} cr_save_times;
 
 typedef struct cr_trainer {
     const cr_train_options *options;
@@ -34,7 +47,9 @@ typedef struct cr_trainer {
     cr_reducer *reducer;
     cr_loader *loader;
     cr_model_state state;
-    cr_run *run; /* rank 0, otherwise null */
+    cr_run *run;     /* rank 0, otherwise null */
+    cr_saver *saver; /* rank 0, otherwise null */
+    cr_save_times saves;
 
     cr_augment_options augment;
     cr_optimizer_params optimizer;
@@ -64,7 +79,7 @@ typedef struct cr_trainer {
 
     cr_phase_times times;
     double epoch_start_s;
-    bool stop_agreed;
+    bool stop_agreed, save_agreed;
 } cr_trainer;
 
 /* Everything that steps need. Collective. */
@@ -81,8 +96,15 @@ CR_NODISCARD cr_status cr_trainer_end_epoch(cr_trainer *trainer, bool *improved,
 /* The epoch's sums back to zero. */
 void cr_trainer_clear_sums(cr_trainer *trainer);
 
-/* Saves the state between two steps after all ranks agreed on the weights' hash. Collective. */
-CR_NODISCARD cr_status cr_trainer_save(cr_trainer *trainer);
+/* Saves the state between two steps after all ranks agreed on the weights' hash: rank 0 copies it and writes it while
+ * the training goes on, or with `wait` before this returns. A former save is waited for. Collective. */
+CR_NODISCARD cr_status cr_trainer_save(cr_trainer *trainer, bool wait);
+/* Looks, or with `wait` waits, for the outcome of the save that was started, and puts it into the journal. Fails when
+ * training on makes no sense: the third failure in a row, weights that are no numbers, a run directory that another
+ * job has taken over. Local. */
+CR_NODISCARD cr_status cr_trainer_settle(cr_trainer *trainer, bool wait);
+/* By rank 0's clock and steps, after the step that is being done, a checkpoint is due. Local. */
+bool cr_trainer_save_is_due(const cr_trainer *trainer);
 /* Goes on from the newest good checkpoint, as options->resume says. *resumed: there was one. Collective. */
 CR_NODISCARD cr_status cr_trainer_resume(cr_trainer *trainer, bool *resumed);
 /* Hash of this rank's weights. */
