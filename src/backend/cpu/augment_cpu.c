@@ -1,5 +1,6 @@
 #include "augment_cpu.h"
 
+#include "crisol/backend.h"
 #include "vector.h"
 
 /* A channel's 256 possible results, computed as torchvision does (ToTensor, then Normalize, float32). */
@@ -31,13 +32,33 @@ static bool is_plain(const cr_augment *augment)
     return !augment->vflip && !augment->warps && augment->n_jitters == 0 && erase->height == 0 && crop->height == 0;
 }
 
-static void augment_fully(const uint8_t *image, const cr_augment *augment, const cr_place *place, int64_t index,
-                          float *planes, void *data)
+/* Sample `index` of a value from its planes. */
+static void store_planes(const cr_place *place, int64_t index, const float *planes, void *data)
 {
     cr_place one = cr_place_make(1, place->shape, place->format, place->bf16);
     cr_place plain = cr_place_make(1, place->shape, CR_FORMAT_PLAIN, false);
-    cr_augment_apply(image, place->shape.width, augment, planes);
     cr_place_convert(&plain, planes, &one, (char *)data + (size_t)index * cr_place_bytes(&one));
+}
+
+static void augment_fully(const uint8_t *image, const cr_augment *augment, const cr_place *place, int64_t index,
+                          float *planes, void *data)
+{
+    cr_augment_apply(image, place->shape.width, augment, planes);
+    store_planes(place, index, planes, data);
+}
+
+void cr_augment_mixed(const uint8_t *images, const cr_augment *augments, const cr_mix *mixes, const cr_place *place,
+                      float *planes, void *data)
+{
+    int64_t size = place->shape.width, count = 3 * size * size;
+    float *mixed = planes + place->n * count;
+#pragma omp parallel for if (place->n > 1)
+    for (int64_t n = 0; n < place->n; n++)
+        cr_augment_apply(images + n * count, size, augments ? &augments[n] : NULL, planes + n * count);
+    for (int64_t n = 0; n < place->n; n++) {
+        cr_mix_planes(&mixes[n], size, planes + n * count, planes + mixes[n].partner * count, mixed);
+        store_planes(place, n, mixed, data);
+    }
 }
 
 void cr_augment_image(const uint8_t *image, const cr_augment *augment, const cr_place *place, int64_t index,

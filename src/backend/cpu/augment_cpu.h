@@ -13,4 +13,8 @@
 void cr_augment_image(const uint8_t *image, const cr_augment *augment, const cr_place *place, int64_t index,
                       float *planes, void *data);
 
+/* All samples, each mixed with its partner; `planes` has room for one image more than there are samples. */
+void cr_augment_mixed(const uint8_t *images, const cr_augment *augments, const cr_mix *mixes, const cr_place *place,
+                      float *planes, void *data);
+
 #endif

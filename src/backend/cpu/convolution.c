@@ -1,6 +1,7 @@
 #include "convolution.h"
 
 #include "weights.h"
+#include "winograd.h"
 
 #include <math.h>
 #include <string.h>
@@ -78,7 +79,7 @@ cr_status cr_convolution_prepare(const cr_cpu_program *program, const cr_step *s
     cr_status status = CR_OK;
     cr_convolution_step *own = step->convolution;
     const float *weight = tensor_of(program, state, program->net->layers[step->layer].weight);
-    if (!program->params.training)
+    if (!cr_layer_learns(program, step->layer))
         return prepare_evaluation(program, step, state);
     if (own->forward.move)
         CR_TRY(pack_weights(program, step, &own->forward, weight, NULL));
@@ -90,8 +91,18 @@ done:
 
 /* The arrays of one run of a kernel. `weights`: the state's or the gradient's; a moved copy takes precedence. */
 static cr_status run_kernel(const cr_cpu_program *program, const cr_kernel *kernel, const void *src,
-                            const void *weights, const void *bias, const void *dst)
+                            const void *weights, const void *bias, const void *residual, const void *dst)
 {
+    if (!kernel->run) { /* which arrays are written depends on the pass */
+        cr_winograd_arrays own = {.src = (float *)src, .weights = (float *)weights, .dst = (float *)dst};
+        if (kernel->moved != CR_NONE)
+            own.weights = cr_buffer_data(program, kernel->moved);
+        own.bias = bias;
+        own.residual = residual;
+        own.scratch = cr_buffer_data(program, kernel->scratch);
+        cr_winograd_run(&kernel->spec, &own);
+        return CR_OK;
+    }
     cr_arrays arrays = {.src = src,
                         .weights = kernel->moved != CR_NONE ? cr_buffer_data(program, kernel->moved) : weights,
                         .bias = bias,
@@ -106,10 +117,11 @@ cr_status cr_convolution_evaluate(const cr_cpu_program *program, const cr_step *
     const cr_value *dst = &program->values[step->dst];
     void *y = cr_value_data(program, step->dst);
     (void)state; /* prepared */
-    if (step->src2 != CR_NONE && !own->fused_sum)
-        memcpy(y, cr_value_data(program, step->src2), cr_place_bytes(&dst->place));
+    const void *residual = cr_value_data(program, step->src2);
+    if (residual && own->forward.run && !own->fused_sum)
+        memcpy(y, residual, cr_place_bytes(&dst->place));
     return run_kernel(program, &own->forward, cr_value_data(program, step->src), NULL, arrays_of(program, step).shift,
-                      y);
+                      residual, y);
 }
 
 /* Statistics of the batch, and with them the norm's factor and shift. */
@@ -143,7 +155,7 @@ cr_status cr_convolution_forward(const cr_cpu_program *program, const cr_step *s
     channel_arrays arrays = arrays_of(program, step);
     void *x = cr_buffer_data(program, own->x);
     CR_TRY(run_kernel(program, &own->forward, cr_value_data(program, step->src),
-                      tensor_of(program, state, layer->weight), NULL, x));
+                      tensor_of(program, state, layer->weight), NULL, NULL, x));
     memset(arrays.mean, 0, (size_t)arrays.padded * 4 * sizeof(float));
     if (layer->bn_weight >= 0)
         take_statistics(program, step, state, gradient, &arrays);
@@ -215,13 +227,13 @@ cr_status cr_convolution_backward(const cr_cpu_program *program, const cr_step *
     float *d_weight = gradient_of(program, gradient, layer->weight);
     norm_backward(program, step, gradient);
     cr_sink_finish(program, step->src2, step->sink2);
-    CR_TRY(run_kernel(program, &own->weights, cr_value_data(program, step->src), d_weight, NULL, x));
+    CR_TRY(run_kernel(program, &own->weights, cr_value_data(program, step->src), d_weight, NULL, NULL, x));
     if (own->weights.move)
         CR_TRY(move_weights(program, &own->weights, cr_buffer_data(program, own->weights.moved), d_weight));
     if (step->sink.buffer == CR_NONE)
         goto done;
     CR_TRY(run_kernel(program, &own->data, cr_buffer_data(program, step->sink.buffer),
-                      tensor_of(program, state, layer->weight), NULL, x));
+                      tensor_of(program, state, layer->weight), NULL, NULL, x));
     cr_sink_finish(program, step->src, step->sink);
 done:
     return status;

@@ -7,7 +7,8 @@
 
 /* One of the three kernels of a convolution, with the weights in the layout that it wants. */
 typedef struct cr_kernel {
-    cr_operation *run;
+    cr_operation *run; /* oneDNN's, or null: our Winograd with `spec` */
+    cr_convolution_spec spec;
     cr_operation *move; /* between the state's layout and the kernel's; null where they are the same */
     bool move_plain;    /* it starts from OIHW */
     int moved;          /* buffer for weights in the kernel's layout */

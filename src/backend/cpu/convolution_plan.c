@@ -1,6 +1,6 @@
 #include "convolution.h"
 
-#include "weights.h"
+#include "winograd.h"
 
 #include <stdlib.h>
 
@@ -70,15 +70,22 @@ static cr_status plan_kernel(cr_cpu_program *program, const cr_step *step, cr_co
 {
     cr_status status = CR_OK;
     bool gradient = spec->pass == CR_PASS_WEIGHTS, fold = spec->pass == CR_PASS_EVALUATION;
+    bool own = spec->winograd && cr_winograd_supports(spec);
+    const cr_tensor *tensor = &program->net->tensors[program->net->layers[step->layer].weight];
     kernel->moved = kernel->scratch = kernel->move_scratch = CR_NONE;
-    CR_TRY(choose_kernel(program, step, spec, kernel));
-    CR_TRY(cr_buffer_add(program, cr_operation_scratch_bytes(kernel->run), time, &kernel->scratch));
-    bool native = cr_operation_weights_are_native(kernel->run);
+    if (!own)
+        CR_TRY(choose_kernel(program, step, spec, kernel));
+    kernel->spec = *spec;
+    size_t scratch = own ? cr_winograd_scratch_bytes(spec) : cr_operation_scratch_bytes(kernel->run);
+    CR_TRY(cr_buffer_add(program, scratch, time, &kernel->scratch));
+    bool native = own || cr_operation_weights_are_native(kernel->run);
     if (!native)
         CR_TRY(cr_buffer_add(program, cr_operation_scratch_bytes(kernel->move), gradient ? time : CR_TIME_PREPARE,
                              &kernel->move_scratch));
     if (!native || fold)
-        CR_TRY(cr_buffer_add(program, cr_operation_weight_bytes(kernel->run), time, &kernel->moved));
+        CR_TRY(cr_buffer_add(program,
+                             own ? (size_t)tensor->count * sizeof(float) : cr_operation_weight_bytes(kernel->run), time,
+                             &kernel->moved));
     if (!gradient)
         cr_buffer_keep(program, kernel->moved);
 done:
@@ -129,7 +136,7 @@ static cr_status plan_evaluation(cr_cpu_program *program, cr_step *step)
     spec.relu = program->net->layers[step->layer].relu;
     spec.sum = step->src2 != CR_NONE;
     CR_TRY(plan_kernel(program, step, &spec, time, &own->forward));
-    own->fused_sum = spec.sum && residual_can_become_dst(program, step);
+    own->fused_sum = spec.sum && own->forward.run && residual_can_become_dst(program, step);
     if (own->fused_sum)
         dst->buffer = program->values[step->src2].buffer;
     else
@@ -146,7 +153,7 @@ cr_status cr_convolution_plan_forward(cr_cpu_program *program, cr_step *step)
     if (!step->convolution)
         return cr_fail_memory("a convolution", sizeof *step->convolution);
     step->convolution->x = step->convolution->channels = CR_NONE;
-    return program->params.training ? plan_training(program, step) : plan_evaluation(program, step);
+    return cr_layer_learns(program, step->layer) ? plan_training(program, step) : plan_evaluation(program, step);
 }
 
 cr_status cr_convolution_plan_backward(cr_cpu_program *program, cr_step *step)

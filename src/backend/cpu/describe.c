@@ -5,24 +5,33 @@
 #include <jansson.h>
 #include <stdio.h>
 
-static void set_name(json_t *fact, const char *key, const cr_operation *operation)
+static const char *kernel_name(const cr_kernel *kernel)
 {
-    if (operation)
-        json_object_set_new(fact, key, json_string(cr_operation_name(operation)));
+    return kernel->run ? cr_operation_name(kernel->run) : "winograd_4x3:avx512f";
+}
+
+static void set_name(json_t *fact, const char *key, const char *name)
+{
+    json_object_set_new(fact, key, json_string(name));
 }
 
 static json_t *describe_step(const cr_cpu_program *program, const cr_step *step)
 {
     json_t *fact = json_object();
     json_object_set_new(fact, "layer", json_string(program->net->layers[step->layer].name));
-    if (step->convolution) {
-        set_name(fact, "forward", step->convolution->forward.run);
-        set_name(fact, "backward_data", step->convolution->data.run);
-        set_name(fact, "backward_weights", step->convolution->weights.run);
+    const cr_convolution_step *convolution = step->convolution;
+    if (convolution) {
+        set_name(fact, "forward", kernel_name(&convolution->forward));
+        if (step->sink.buffer != CR_NONE)
+            set_name(fact, "backward_data", kernel_name(&convolution->data));
+        if (step->has_backward)
+            set_name(fact, "backward_weights", kernel_name(&convolution->weights));
     } else if (step->dense) {
-        set_name(fact, "forward", step->dense->forward.run);
-        set_name(fact, "backward_data", step->dense->data.run);
-        set_name(fact, "backward_weights", step->dense->weights.run);
+        set_name(fact, "forward", cr_operation_name(step->dense->forward.run));
+        if (step->dense->data.run)
+            set_name(fact, "backward_data", cr_operation_name(step->dense->data.run));
+        if (step->dense->weights.run)
+            set_name(fact, "backward_weights", cr_operation_name(step->dense->weights.run));
     }
     return fact;
 }
@@ -52,12 +61,11 @@ void cr_program_profile_cpu(const cr_program *head)
     printf("%-32s %-13s %12.3f %13s\n", "(weights, images)", "input", program->input_s / runs * 1e3, "");
     for (int s = 0; s < program->n_steps; s++) {
         const cr_step *step = &program->steps[s];
-        const cr_operation *operation = step->convolution ? step->convolution->forward.run
-                                        : step->dense     ? step->dense->forward.run
-                                                          : NULL;
+        const char *kernel = step->convolution ? kernel_name(&step->convolution->forward)
+                             : step->dense     ? cr_operation_name(step->dense->forward.run)
+                                               : "";
         printf("%-32s %-13s %12.3f %13.3f   %s\n", program->net->layers[step->layer].name, kind_name(step),
-               step->forward_s / runs * 1e3, step->backward_s / runs * 1e3,
-               operation ? cr_operation_name(operation) : "");
+               step->forward_s / runs * 1e3, step->backward_s / runs * 1e3, kernel);
         forward += step->forward_s;
         backward += step->backward_s;
     }

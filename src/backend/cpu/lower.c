@@ -78,7 +78,7 @@ static void lower_convolution(lowering *state, int index)
     const cr_layer *layer = &state->program->net->layers[index];
     int src = need(state, layer->src, layer->src == CR_VALUE_IMAGE ? FORM_INPUT : FORM_SPATIAL, index);
     int src2 = layer->src2 >= 0 ? need(state, layer->src2, FORM_SPATIAL, index) : CR_NONE;
-    int dst = add_value(state, layer->dst, FORM_SPATIAL, true);
+    int dst = add_value(state, layer->dst, FORM_SPATIAL, cr_layer_learns(state->program, index));
     add_step(state, CR_STEP_CONVOLUTION, index, src, src2, dst);
 }
 
@@ -90,7 +90,8 @@ static void lower_simple(lowering *state, int index, cr_step_kind kind, form fro
     int src2 = layer->src2 >= 0 ? need(state, layer->src2, from, index) : CR_NONE;
     const cr_value *values = state->program->values;
     bool gradient = values[src].wants_gradient || (src2 != CR_NONE && values[src2].wants_gradient);
-    int dst = add_value(state, layer->dst, to, gradient || kind == CR_STEP_DENSE);
+    int dst =
+        add_value(state, layer->dst, to, gradient || (kind == CR_STEP_DENSE && cr_layer_learns(state->program, index)));
     add_step(state, kind, index, src, src2, dst);
 }
 

@@ -156,7 +156,8 @@ static cr_status plan_work(cr_cpu_program *program)
     CR_TRY(cr_buffer_add(program, weights * sizeof(float), CR_TIME_PREPARE, &program->fold_work));
     if (program->image != CR_NONE && program->params.training) {
         const cr_place *image = &program->values[program->image].place;
-        size_t floats = (size_t)image->n * 3 * (size_t)image->shape.height * (size_t)image->shape.width;
+        size_t floats = ((size_t)image->n + 1) * 3 * /* one more: two samples mixed */
+                        (size_t)image->shape.height * (size_t)image->shape.width;
         CR_TRY(cr_buffer_add(program, floats * sizeof(float), 0, &program->augment_work));
     }
 done:

@@ -78,9 +78,10 @@ typedef struct cr_cpu_program {
     int n_values, n_steps, n_buffers;
     int image, metadata, logits; /* values, CR_NONE where absent */
     int logits_gradient;         /* buffer */
-    int augment_work;            /* buffer: augmented planes of each sample, on their way to the image's format */
-    int channel_work;            /* buffer for sums over channels, kept */
-    int fold_work;               /* buffer for weights on their way, at time -1 */
+    int augment_work; /* buffer: augmented planes of each sample and of one mixture, on their way to the image's
+                   format */
+    int channel_work; /* buffer for sums over channels, kept */
+    int fold_work;    /* buffer for weights on their way, at time -1 */
     char *arena;
     size_t arena_bytes;
     bool prepared; /* what is derived from the state is that of … */
@@ -93,6 +94,12 @@ typedef struct cr_cpu_program {
 static inline int cr_backward_time(const cr_cpu_program *program, int step)
 {
     return 2 * program->n_steps - step;
+}
+
+/* Whether a layer learns in this program: it has gradients, and batch statistics. */
+static inline bool cr_layer_learns(const cr_cpu_program *program, int layer)
+{
+    return program->params.training && layer >= program->params.frozen_layers;
 }
 
 static inline int cr_step_index(const cr_cpu_program *program, const cr_step *step)

@@ -23,7 +23,11 @@ static cr_window window_of(const cr_cpu_program *program, const cr_step *step)
 
 static void load_inputs(const cr_cpu_program *program, const cr_batch *batch)
 {
-    if (program->image != CR_NONE) {
+    bool mixes = program->params.training && batch->mixes;
+    if (program->image != CR_NONE && mixes) {
+        cr_augment_mixed(batch->images, batch->augments, batch->mixes, &program->values[program->image].place,
+                         cr_buffer_data(program, program->augment_work), cr_value_data(program, program->image));
+    } else if (program->image != CR_NONE) {
         const cr_place *place = &program->values[program->image].place;
         size_t image_bytes = (size_t)units(program, program->image);
         float *planes = cr_buffer_data(program, program->augment_work);
@@ -33,7 +37,10 @@ static void load_inputs(const cr_cpu_program *program, const cr_batch *batch)
                              place, n, planes ? planes + (size_t)n * image_bytes : NULL,
                              cr_value_data(program, program->image));
     }
-    if (program->metadata != CR_NONE)
+    if (program->metadata != CR_NONE && mixes)
+        cr_mix_metadata(batch->mixes, program->params.micro_batch, units(program, program->metadata), batch->metadata,
+                        cr_value_data(program, program->metadata));
+    else if (program->metadata != CR_NONE)
         memcpy(cr_value_data(program, program->metadata), batch->metadata,
                cr_place_bytes(&program->values[program->metadata].place));
 }
@@ -89,8 +96,8 @@ static cr_status forward_step(const cr_cpu_program *program, const cr_step *step
     cr_window window = window_of(program, step);
     switch (step->kind) {
     case CR_STEP_CONVOLUTION:
-        return program->params.training ? cr_convolution_forward(program, step, state, gradient)
-                                        : cr_convolution_evaluate(program, step, state);
+        return cr_layer_learns(program, step->layer) ? cr_convolution_forward(program, step, state, gradient)
+                                                     : cr_convolution_evaluate(program, step, state);
     case CR_STEP_DENSE:
         return cr_dense_forward(program, step, state);
     case CR_STEP_MAX_POOL:
@@ -210,8 +217,10 @@ static void clear_rest(const cr_cpu_program *program, float *gradient)
     memset(gradient + end, 0, (size_t)(net->n_params + net->n_stats - end) * sizeof *gradient);
     for (int s = 0; s < program->n_steps; s++) {
         const cr_layer *layer = &net->layers[program->steps[s].layer];
-        int tensors[] = {layer->weight, layer->bias, layer->bn_weight, layer->bn_bias};
-        for (int i = 0; i < 4 && !program->steps[s].has_backward && program->steps[s].kind != CR_STEP_CONVERT; i++)
+        bool learns = cr_layer_learns(program, program->steps[s].layer); /* otherwise it has no statistics either */
+        int tensors[] = {layer->weight, layer->bias, layer->bn_weight, layer->bn_bias, layer->bn_mean, layer->bn_var};
+        for (int i = 0;
+             i < (learns ? 4 : 6) && !program->steps[s].has_backward && program->steps[s].kind != CR_STEP_CONVERT; i++)
             if (tensors[i] >= 0)
                 memset(gradient + net->tensors[tensors[i]].offset, 0,
                        (size_t)net->tensors[tensors[i]].count * sizeof *gradient);
@@ -227,7 +236,7 @@ cr_status cr_program_train_cpu(cr_program *head, const float *state, const cr_ba
     CR_TRY(forward(program, state, batch, gradient));
     const float *logits = cr_value_data(program, program->logits);
     memcpy(result->logits, logits, (size_t)(n * n_classes) * sizeof *logits);
-    cr_loss_evaluate(batch->loss, n, n_classes, logits, batch->labels, result->losses,
+    cr_loss_evaluate(batch->loss, n, n_classes, logits, batch->labels, batch->targets, result->losses,
                      cr_buffer_data(program, program->logits_gradient));
     for (int s = program->n_steps - 1; s >= 0; s--) {
         cr_step *step = &program->steps[s];

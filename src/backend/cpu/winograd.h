@@ -1,0 +1,36 @@
+/* 3×3 convolutions of stride 1 and padding 1 by Winograd's method F(4×4, 3×3), for processors with AVX-512: forward,
+ * and the gradients of the source and of the weights. oneDNN 2.x has the method too, but re-reads its transformed
+ * weights (four times the weights) from memory, which is slow for many channels; oneDNN 3.x dropped it.
+ *
+ * An output tile of 4×4 comes from an input tile of 6×6: Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A. The element-wise product,
+ * summed over channels, is 36 matrix products. Everything is cut into blocks of 64 channels and some tiles so that
+ * source, weights and sums of one block stay in the second-level cache; transformed weights are made anew for each
+ * block, which is cheaper than reading them again.
+ *
+ * Source: Lavin, Gray: Fast Algorithms for Convolutional Neural Networks (2016). Points 0, ±5/8, ±3/2, ∞ round twice as
+ * finely as 0, ±1, ±2, ∞ (Barabasz et al.: Error Analysis and Improving the Accuracy of Winograd Convolution, 2020).
+ * Sums are fused multiply-adds, written as such, in an order that depends on the shapes alone. */
+#ifndef CRISOL_BACKEND_CPU_WINOGRAD_H
+#define CRISOL_BACKEND_CPU_WINOGRAD_H
+
+#include "dnnl_calls.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What the method can do: float32 BLOCKED places, channels multiples of 64. */
+bool cr_winograd_supports(const cr_convolution_spec *spec);
+/* Bytes of `scratch` (64-byte aligned) for the spec's pass. */
+size_t cr_winograd_scratch_bytes(const cr_convolution_spec *spec);
+
+/* Runs the spec's pass. Weights and their gradient lie in the native layout OIhw16i16o (weights.h). Forward reads src,
+ * weights, bias and residual (each null: none; laid out as dst) and writes dst, after ReLU if the spec says so.
+ * CR_PASS_DATA reads dst and weights and writes src; CR_PASS_WEIGHTS reads src and dst and writes weights. */
+typedef struct cr_winograd_arrays {
+    float *src, *weights, *dst;
+    const float *bias, *residual;
+    float *scratch;
+} cr_winograd_arrays;
+void cr_winograd_run(const cr_convolution_spec *spec, const cr_winograd_arrays *arrays);
+
+#endif
