@@ -53,9 +53,10 @@ void cr_shard_name(cr_split split, int64_t index, int64_t count, char name[CR_SH
 CR_NODISCARD cr_status cr_shard_create(const char *path, const cr_shard_info *info, cr_shard_offsets *offsets,
                                        uint64_t *bytes);
 
-/* Lets HDF5 open the file behind a descriptor and refuses all but exactly what cr_shard_create() makes: objects, types,
- * shapes, contiguous layouts, no filters, no external storage, no links elsewhere; compares names, split and numbers
- * with `info` and the arrays' places with `offsets`. Errors: CR_BAD_DATA naming `path`. */
+/* Refuses all but exactly what cr_shard_create() makes. First every byte outside the arrays is compared with what it
+ * would be for `info`; then HDF5 opens the file behind the descriptor, and objects, types, shapes, contiguous layouts,
+ * names, split, numbers and the arrays' places are compared with `info` and `offsets`. Errors: CR_BAD_DATA naming
+ * `path`; CR_IO. */
 CR_NODISCARD cr_status cr_shard_check(int descriptor, const char *path, const cr_shard_info *info,
                                       const cr_shard_offsets *offsets);
 

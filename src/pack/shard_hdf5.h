@@ -43,6 +43,16 @@ hid_t cr_hdf5_access(void);
 /* What HDF5 said last, for a message. */
 const char *cr_hdf5_message(void);
 
+/* The work of cr_shard_create(), inside HDF5; `flags` as of H5Fcreate(). */
+CR_NODISCARD cr_status cr_shard_make(const char *path, unsigned flags, const cr_shard_info *info,
+                                     cr_shard_offsets *offsets);
+/* The two parts of cr_shard_check(), inside HDF5: the bytes outside the arrays, before HDF5 opens the file; and what
+ * HDF5 then finds in it. */
+CR_NODISCARD cr_status cr_shard_check_frame(int descriptor, const char *path, const cr_shard_info *info,
+                                            const cr_shard_offsets *offsets);
+CR_NODISCARD cr_status cr_shard_check_structure(int descriptor, const char *path, const cr_shard_info *info,
+                                                const cr_shard_offsets *offsets);
+
 /* CR_INTERNAL when HDF5 has no memory for the type. */
 CR_NODISCARD cr_status cr_array_shape_get(cr_shard_array array, const cr_shard_info *info, cr_array_shape *shape);
 /* The offset's member for an array, null for the names. */

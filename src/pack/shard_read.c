@@ -141,11 +141,11 @@ done:
     return status;
 }
 
-cr_status cr_shard_check(int descriptor, const char *path, const cr_shard_info *info, const cr_shard_offsets *offsets)
+cr_status cr_shard_check_structure(int descriptor, const char *path, const cr_shard_info *info,
+                                   const cr_shard_offsets *offsets)
 {
     char same_file[64]; /* the very file that was hashed, even if the name now means another */
     snprintf(same_file, sizeof same_file, "/proc/self/fd/%d", descriptor);
-    cr_hdf5_enter();
     hid_t access = cr_hdf5_access();
     hid_t file = access >= 0 ? H5Fopen(same_file, H5F_ACC_RDONLY, access) : H5I_INVALID_HID;
     cr_status status;
@@ -157,6 +157,15 @@ cr_status cr_shard_check(int descriptor, const char *path, const cr_shard_info *
         H5Fclose(file);
     if (access >= 0)
         H5Pclose(access);
+    return status;
+}
+
+cr_status cr_shard_check(int descriptor, const char *path, const cr_shard_info *info, const cr_shard_offsets *offsets)
+{
+    cr_hdf5_enter();
+    cr_status status = cr_shard_check_frame(descriptor, path, info, offsets);
+    if (status == CR_OK)
+        status = cr_shard_check_structure(descriptor, path, info, offsets);
     cr_hdf5_leave();
     return status;
 }

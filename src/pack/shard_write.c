@@ -83,13 +83,13 @@ static cr_status make_attribute(hid_t file, const char *path, const cr_shard_att
     return status;
 }
 
-static cr_status make_file(const char *path, const cr_shard_info *info, cr_shard_offsets *offsets)
+cr_status cr_shard_make(const char *path, unsigned flags, const cr_shard_info *info, cr_shard_offsets *offsets)
 {
     cr_shard_attribute attributes[CR_SHARD_N_ATTRIBUTES];
     hid_t access = cr_hdf5_access(), creation = H5Pcreate(H5P_FILE_CREATE), file = H5I_INVALID_HID;
     cr_status status = CR_OK;
     if (access < 0 || creation < 0 || H5Pset_obj_track_times(creation, 0) < 0 ||
-        (file = H5Fcreate(path, H5F_ACC_EXCL, creation, access)) < 0) {
+        (file = H5Fcreate(path, flags, creation, access)) < 0) {
         status = fail_hdf5(path, "the file");
         goto done;
     }
@@ -112,7 +112,7 @@ cr_status cr_shard_create(const char *path, const cr_shard_info *info, cr_shard_
 {
     *offsets = (cr_shard_offsets){0};
     cr_hdf5_enter();
-    cr_status status = make_file(path, info, offsets);
+    cr_status status = cr_shard_make(path, H5F_ACC_EXCL, info, offsets);
     cr_hdf5_leave();
     if (status != CR_OK)
         return status;

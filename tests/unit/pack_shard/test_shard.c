@@ -51,6 +51,18 @@ static cr_status check(const char *path, const cr_shard_info *info, const cr_sha
     return status;
 }
 
+/* What HDF5 finds in a file, which it is only asked when every byte outside the arrays is right. */
+static cr_status check_structure(const char *path, const cr_shard_info *info, const cr_shard_offsets *offsets)
+{
+    int descriptor = open(path, O_RDONLY);
+    assert_true(descriptor >= 0);
+    cr_hdf5_enter();
+    cr_status status = cr_shard_check_structure(descriptor, path, info, offsets);
+    cr_hdf5_leave();
+    close(descriptor);
+    return status;
+}
+
 static void test_repeatable(void **state)
 {
     static const int64_t sizes[][2] = {{1, 0}, {1, 1}, {7, 3}, {300, 3}};
@@ -328,12 +340,40 @@ static void test_hostile_structure(void **state)
         cases[i].spoil(file, *state);
         H5Fclose(file);
         H5Pclose(access);
-        if (check(path, &info, &offsets) != CR_BAD_DATA)
+        if (check(path, &info, &offsets) != CR_BAD_DATA || check_structure(path, &info, &offsets) != CR_BAD_DATA)
             fail_msg("case %zu is taken for a good shard", i);
         if (!strstr(cr_error_message(), cases[i].said))
             fail_msg("case %zu: \"%s\" where \"%s\" is due", i, cr_error_message(), cases[i].said);
         unlink(path);
     }
+}
+
+/* Every byte outside the arrays, flipped one by one, whatever HDF5 would think of it. */
+static void test_every_byte_of_the_frame(void **state)
+{
+    const cr_shard_info info = info_for(2, 3);
+    cr_shard_offsets offsets;
+    uint64_t bytes;
+    char path[PACK_CASE_PATH];
+    snprintf(path, sizeof path, "%s", pack_case_path(*state, "frame.h5"));
+    assert_int_equal(cr_shard_create(path, &info, &offsets, &bytes), CR_OK);
+    int descriptor = open(path, O_RDWR);
+    assert_true(descriptor >= 0);
+    assert_int_equal(cr_shard_check(descriptor, path, &info, &offsets), CR_OK);
+    uint64_t images_end = offsets.images + 2 * (uint64_t)CR_IMAGE_BYTES;
+    for (uint64_t at = 0; at < bytes; at = at + 1 == offsets.metadata ? offsets.checksums + 2 * sizeof(uint64_t)
+                                           : at + 1 == offsets.images ? images_end
+                                                                      : at + 1) {
+        uint8_t was, spoilt;
+        assert_int_equal(cr_pread(descriptor, path, &was, 1, at), CR_OK);
+        spoilt = was ^ 0x10;
+        assert_int_equal(cr_pwrite(descriptor, path, &spoilt, 1, at), CR_OK);
+        if (cr_shard_check(descriptor, path, &info, &offsets) != CR_BAD_DATA)
+            fail_msg("byte %llu is not checked", (unsigned long long)at);
+        assert_int_equal(cr_pwrite(descriptor, path, &was, 1, at), CR_OK);
+    }
+    close(descriptor);
+    unlink(path);
 }
 
 static void test_offsets(void **state)
@@ -384,9 +424,13 @@ static void test_checksum_covers_all(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_repeatable),        cmocka_unit_test(test_tables_round_trip),
-        cmocka_unit_test(test_hostile_structure), cmocka_unit_test(test_other_shards_are_refused),
-        cmocka_unit_test(test_offsets),           cmocka_unit_test(test_checksum_covers_all),
+        cmocka_unit_test(test_repeatable),
+        cmocka_unit_test(test_tables_round_trip),
+        cmocka_unit_test(test_hostile_structure),
+        cmocka_unit_test(test_other_shards_are_refused),
+        cmocka_unit_test(test_every_byte_of_the_frame),
+        cmocka_unit_test(test_offsets),
+        cmocka_unit_test(test_checksum_covers_all),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
