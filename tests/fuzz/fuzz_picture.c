@@ -26,6 +26,7 @@ void fuzz_picture(const uint8_t *data, size_t bytes)
     cr_status status = cr_image_decode(data, bytes, &limits, bytes & 1, &image, &reason);
     fuzz_check_refusal(status);
     fuzz_demand(status == CR_OK || reason, "a refused image has no reason");
+    fuzz_feedback(status == CR_OK ? "" : cr_error_message());
     if (status == CR_OK) {
         check_picture(&image);
         cr_resize how = bytes & 2 ? CR_RESIZE_SQUASH : CR_RESIZE_CROP;
