@@ -55,6 +55,27 @@ typedef struct cr_augment {
     uint32_t noise_key[2]; /* Philox key of the noise */
 } cr_augment;
 
+/* Mixing two samples of one micro-batch, torchvision.transforms.v2.MixUp and CutMix: a sample's partner is the one
+ * before it (of the first: the last), as in batch.roll(1). MixUp: pixel = share·own + (1 - share)·partner's, share from
+ * Beta(α, α). CutMix: a box of the partner's pixels, (1 - λ) of the area before it is cut at the edges, with λ from
+ * Beta(α, α); share is what remains of the own area. Class targets and metadata are mixed by `share` in both. Unlike
+ * torchvision, which draws once a batch, each sample draws its own: nothing then depends on the batch's cut. */
+typedef struct cr_mix_options {
+    int64_t size;         /* side of the images, pixels */
+    double mixup, cutmix; /* α; 0: never. With both, a sample is mixed one way or the other, half of the time each */
+} cr_mix_options;
+
+typedef struct cr_mix {
+    int32_t partner; /* index in the micro-batch */
+    float share;     /* of the sample itself; 1: not mixed */
+    cr_box box;      /* CutMix; all 0: MixUp */
+} cr_mix;
+
+/* Draws from Philox (seed, CR_RNG_MIX, epoch, position), position = place in the epoch's order; `index` of the sample
+ * in its micro-batch of `micro_batch` ≥ 2. */
+cr_mix cr_mix_draw(const cr_mix_options *options, uint64_t seed, uint64_t epoch, uint64_t position, int64_t index,
+                   int64_t micro_batch);
+
 enum {
     CR_AUGMENT_SIZE_MAX = 1024
 };

@@ -35,14 +35,18 @@ typedef struct cr_program_params {
     bool training;       /* forward + backward with batch statistics; otherwise evaluation with running statistics */
     cr_precision precision;
     cr_convolution convolution;
-    int n_threads; /* of this worker, ≥ 1; part of the arithmetic (oneDNN's weight gradients) */
-    bool profile;  /* time each layer (cr_program_profile) */
+    int n_threads;     /* of this worker, ≥ 1; part of the arithmetic (oneDNN's weight gradients) */
+    int frozen_layers; /* training: the first so many layers of the net are frozen: their batch norms use the running
+                          statistics, and their part of the gradient, statistics too, is 0 */
+    bool profile;      /* time each layer (cr_program_profile) */
 } cr_program_params;
 
 typedef struct cr_loss {        /* weighted softmax cross-entropy with label smoothing, torch.nn.CrossEntropyLoss */
     const float *class_weights; /* [n_classes], or null for ones */
     double label_smoothing;     /* 0 ≤ e < 1 */
-    double weight_sum;          /* S = Σ class_weights[label] over the *global* batch, > 0 */
+    double weight_sum;  /* S > 0, over the *global* batch: Σ class_weights[label], or with targets the number of
+                           samples, as PyTorch does with class probabilities */
+    double focal_gamma; /* ≥ 0; 0: none */
 } cr_loss;
 
 typedef struct cr_batch {       /* one micro-batch; all arrays are borrowed for the call */
@@ -50,6 +54,8 @@ typedef struct cr_batch {       /* one micro-batch; all arrays are borrowed for 
     const float *metadata;      /* [micro_batch, n_features], encoded; null when the net uses none */
     const cr_augment *augments; /* [micro_batch], or null: none */
     const int32_t *labels;      /* [micro_batch], training only */
+    const float *targets;       /* [micro_batch, n_classes], or null: each label for certain; training only */
+    const cr_mix *mixes;        /* [micro_batch], or null: no sample is mixed with another */
     const int64_t *samples;     /* [micro_batch], sample numbers: the dropout masks' keys, training only */
     uint64_t seed, epoch; /* of the dropout masks: Philox (seed, CR_RNG_DROPOUT, epoch, sample), layer after layer */
     uint64_t
@@ -129,9 +135,16 @@ void cr_program_profile(const cr_program *program);
 
 /* The loss of one micro-batch, in double inside, results rounded once: losses[i] as in cr_batch_result, dlogits [n,
  * n_classes] = gradient of Σ losses / weight_sum. Source: torch.nn.CrossEntropyLoss (weight, label_smoothing, mean):
- * loss_i = (1-e)·(-w[y]·l[y]) + (e/K)·Σ_c -w[c]·l[c], l = log-softmax. dlogits may be null. Local. */
+ * loss_i = (1-e)·(-w[y]·l[y]) + (e/K)·Σ_c -w[c]·l[c], l = log-softmax. In general loss_i = Σ_c -a[c]·(1-p[c])^γ·l[c]
+ * with a[c] = w[c]·((1-e)·t[c] + e/K), where t is the label's or the row of `targets` (null: none); without smoothing
+ * and targets that is the focal loss of Lin et al. 2017 with the class weights as α. dlogits may be null. Local. */
 void cr_loss_evaluate(const cr_loss *loss, int64_t n, int64_t n_classes, const float *logits, const int32_t *labels,
-                      double *losses, float *dlogits);
+                      const float *targets, double *losses, float *dlogits);
+
+/* What mixing makes of numbers: one sample's planes [3, size, size] (normalised, erased) with those of its partner, and
+ * the encoded metadata [n, width] of a micro-batch. Each output is distinct from the inputs. Local. */
+void cr_mix_planes(const cr_mix *mix, int64_t size, const float *own, const float *partner, float *out);
+void cr_mix_metadata(const cr_mix *mixes, int64_t n, int64_t width, const float *metadata, float *out);
 
 /* Dropout mask of one layer for one sample: keep[i] = 1 or 0 for `n` units; the stream is that of (seed,
  * CR_RNG_DROPOUT, epoch, sample) with the layer's index in the net as the counter's high part, so every backend draws

@@ -12,6 +12,12 @@
 /* Order of an epoch: samples sorted by (Philox (seed, CR_RNG_ORDER, epoch, sample), sample). `order` [n]. */
 CR_NODISCARD cr_status cr_sample_order(uint64_t seed, uint64_t epoch, int64_t n, int64_t *order);
 
+/* The balanced order: each place draws a class uniformly from those that have samples, then one of its samples, from
+ * Philox (seed, CR_RNG_SAMPLER, epoch, place); so samples of large classes are left out and those of small ones repeat.
+ * `labels`, `order` [n]; labels in 0 … n_classes - 1. */
+CR_NODISCARD cr_status cr_sample_balanced(uint64_t seed, uint64_t epoch, const int32_t *labels, int64_t n,
+                                          int64_t n_classes, int64_t *order);
+
 /* A subset of a split's samples and classes: only samples of the chosen classes, relabelled 0 … K-1 in the given order.
  */
 typedef struct cr_subset {
@@ -36,6 +42,8 @@ CR_NODISCARD cr_status cr_encoder_create(const cr_pack *pack, const char *const 
 void cr_encoder_destroy(cr_encoder **encoder);
 int64_t cr_encoder_width(const cr_encoder *encoder);
 const char *cr_encoder_feature_name(const cr_encoder *encoder, int64_t feature); /* "age", "age:missing", "sex=Male" */
+const cr_column *cr_encoder_feature_column(const cr_encoder *encoder,
+                                           int64_t feature); /* the pack's column behind it */
 void cr_encoder_encode(const cr_encoder *encoder, const float *raw, float *encoded);
 
 /* Reads batches ahead in a thread of its own. */

@@ -114,6 +114,16 @@ const char *cr_net_backbone_name(int backbone);
  * branch between hidden layers). With one input, the concat and the other branch are absent. Errors: CR_BAD_CONFIG for
  * unknown backbone or impossible sizes. Local. */
 CR_NODISCARD cr_status cr_net_create_fusion(const cr_fusion_params *params, cr_net **net);
+
+/* One part of that model as a net of its own, with the same tensor names, for whoever wants its features: IMAGE ends in
+ * the pooled features; METADATA in the last hidden layer, CR_BAD_CONFIG without one; HEAD reads params->n_features
+ * numbers as metadata, which here are the other parts' features, image first. Local. */
+typedef enum cr_fusion_part {
+    CR_FUSION_IMAGE,
+    CR_FUSION_METADATA,
+    CR_FUSION_HEAD
+} cr_fusion_part;
+CR_NODISCARD cr_status cr_net_create_fusion_part(const cr_fusion_params *params, cr_fusion_part part, cr_net **net);
 void cr_net_destroy(cr_net **net);
 
 /* Building blocks, for backbones and for tests with tiny nets. Each cr_net_add_* appends a layer and returns by *dst
@@ -141,6 +151,13 @@ CR_NODISCARD cr_status cr_net_finish(cr_net *net);
  * (torchvision resnet.py); batch norm 1 and 0; Linear: uniform ± 1/sqrt(fan_in) for weight and bias (torch.nn.Linear).
  * Statistics: mean 0, variance 1. Numbers from Philox (seed, CR_RNG_INIT, 0, tensor index). */
 void cr_net_init_state(const cr_net *net, uint64_t seed, float *state);
+
+/* Layers of the net up to the end of a stage of the image network, "stem" (convolution and pooling) or "layer1" …
+ * "layer4"; -1 when the net has no such stage. Layers and tensors lie in the same order. */
+int cr_net_count_layers(const cr_net *net, const char *stage);
+/* Floats of the parameters, and of the statistics, of the net's first `n_layers` layers: both are the first of their
+ * part of the state. */
+void cr_net_count_state(const cr_net *net, int n_layers, int64_t *n_params, int64_t *n_stats);
 
 /* Index of the tensor of this name, or -1. */
 int cr_net_find_tensor(const cr_net *net, const char *name);

@@ -14,7 +14,10 @@ typedef enum cr_rng_purpose { /* part of every stream's key: append, never renum
     CR_RNG_SPLIT = 5,         /* id = group */
     CR_RNG_SYNTH = 6,         /* id = sample */
     CR_RNG_MIX = 7,           /* id = position in the epoch */
-    CR_RNG_SWEEP = 8          /* id = trial */
+    CR_RNG_SWEEP = 8,         /* id = trial */
+    CR_RNG_BOOTSTRAP = 9,     /* epoch = split, id = resample */
+    CR_RNG_PERMUTE = 10,      /* epoch = repeat, id = column */
+    CR_RNG_SAMPLER = 11       /* id = place in the epoch's order */
 } cr_rng_purpose;
 
 typedef struct cr_rng {

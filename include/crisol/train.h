@@ -2,12 +2,16 @@
 #ifndef CRISOL_TRAIN_H
 #define CRISOL_TRAIN_H
 
+#include "crisol/augment.h"
 #include "crisol/comm.h"
 #include "crisol/config.h"
 #include "crisol/pack.h"
 #include "crisol/status.h"
 
 #include <stdbool.h>
+
+/* What the config asks of samples. Errors: CR_BAD_CONFIG naming the setting. Local. */
+CR_NODISCARD cr_status cr_train_augmentation(const cr_config *config, cr_augment_options *augment, cr_mix_options *mix);
 
 typedef enum cr_resume {
     CR_RESUME_AUTO,  /* go on from the newest good checkpoint, start where there is none */

@@ -22,9 +22,9 @@ const char *cr_backend_library(const cr_backend *backend)
 }
 
 /* torch.nn.BatchNorm2d refuses one value a channel too: its variance is 0 and its unbiased variance undefined. */
-static cr_status check_batch_norms(const cr_net *net, int64_t micro_batch)
+static cr_status check_batch_norms(const cr_net *net, int64_t micro_batch, int frozen_layers)
 {
-    for (int l = 0; l < net->n_layers; l++) {
+    for (int l = frozen_layers; l < net->n_layers; l++) {
         const cr_layer *layer = &net->layers[l];
         cr_shape shape = net->values[layer->dst];
         if (layer->bn_weight >= 0 && micro_batch * shape.height * shape.width < 2)
@@ -47,8 +47,10 @@ cr_status cr_program_create(cr_backend *backend, const cr_net *net, const cr_pro
         return cr_fail(CR_BAD_CONFIG, "data.micro_batch: %lld, allowed are 1 … 65536", (long long)params->micro_batch);
     if (params->n_threads < 1 || params->n_threads > 4096)
         return cr_fail(CR_BAD_CONFIG, "%d threads a worker, allowed are 1 … 4096", params->n_threads);
+    if (params->frozen_layers < 0 || params->frozen_layers > net->n_layers)
+        return cr_fail(CR_INTERNAL, "%d frozen layers of %d", params->frozen_layers, net->n_layers);
     if (params->training)
-        CR_TRY(check_batch_norms(net, params->micro_batch));
+        CR_TRY(check_batch_norms(net, params->micro_batch, params->frozen_layers));
     CR_TRY(backend->ops->program_create(backend, net, params, &created));
     created->backend = backend;
     created->net = net;

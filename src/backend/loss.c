@@ -2,46 +2,99 @@
 
 #include <math.h>
 
-/* Source: torch.nn.CrossEntropyLoss with weight and label_smoothing (aten/src/ATen/native/LossNLL.cpp): per sample
- * (1-e)·(-w[y]·l[y]) + (e/K)·Σ_c -w[c]·l[c] with l = log-softmax; the gradient of Σ losses / S follows from
- * dl[c]/dz[j] = [c = j] - p[j]. Everything in double, sums in the order of the classes. */
+/* Everything in double, sums in the order of the classes. */
 static double class_weight(const cr_loss *loss, int64_t label)
 {
     return loss->class_weights ? (double)loss->class_weights[label] : 1.0;
 }
 
-static void evaluate_sample(const cr_loss *loss, int64_t n_classes, const float *logits, int32_t label, double *value,
-                            float *dlogits)
+/* log Σ exp(z - largest) and the largest z. */
+static double log_sum(int64_t n_classes, const float *logits, double *largest)
 {
-    double largest = (double)logits[0];
-    for (int64_t c = 1; c < n_classes; c++)
-        largest = fmax(largest, (double)logits[c]);
     double sum = 0;
+    *largest = (double)logits[0];
+    for (int64_t c = 1; c < n_classes; c++)
+        *largest = fmax(*largest, (double)logits[c]);
     for (int64_t c = 0; c < n_classes; c++)
-        sum += exp((double)logits[c] - largest);
-    double log_sum = log(sum);
+        sum += exp((double)logits[c] - *largest);
+    return log(sum);
+}
+
+/* Source: torch.nn.CrossEntropyLoss with weight and label_smoothing (aten/src/ATen/native/LossNLL.cpp): per sample
+ * (1-e)·(-w[y]·l[y]) + (e/K)·Σ_c -w[c]·l[c] with l = log-softmax; the gradient of Σ losses / S follows from
+ * dl[c]/dz[j] = [c = j] - p[j]. */
+static void evaluate_label(const cr_loss *loss, int64_t n_classes, const float *logits, int32_t label, double *value,
+                           float *dlogits)
+{
+    double largest, log_total = log_sum(n_classes, logits, &largest);
     double target_share = (1.0 - loss->label_smoothing) * class_weight(loss, label);
     double other_share = loss->label_smoothing / (double)n_classes;
     double smooth = 0, weights = 0;
     for (int64_t c = 0; c < n_classes; c++) {
-        smooth -= class_weight(loss, c) * ((double)logits[c] - largest - log_sum);
+        smooth -= class_weight(loss, c) * ((double)logits[c] - largest - log_total);
         weights += class_weight(loss, c);
     }
-    *value = target_share * -((double)logits[label] - largest - log_sum) + other_share * smooth;
+    *value = target_share * -((double)logits[label] - largest - log_total) + other_share * smooth;
     if (!dlogits)
         return;
     double pull = target_share + other_share * weights;
     for (int64_t c = 0; c < n_classes; c++) {
-        double p = exp((double)logits[c] - largest - log_sum);
+        double p = exp((double)logits[c] - largest - log_total);
         double wanted = other_share * class_weight(loss, c) + (c == label ? target_share : 0.0);
         dlogits[c] = (float)((pull * p - wanted) / loss->weight_sum);
     }
 }
 
-void cr_loss_evaluate(const cr_loss *loss, int64_t n, int64_t n_classes, const float *logits, const int32_t *labels,
-                      double *losses, float *dlogits)
+/* f(l) = (1 - p)^γ · -l with p = exp(l), and its derivative by l. 1 - p by expm1, which keeps what a p near 1 has left.
+ */
+static double focal_term(double gamma, double l, double *slope)
 {
-    for (int64_t i = 0; i < n; i++)
-        evaluate_sample(loss, n_classes, logits + i * n_classes, labels[i], &losses[i],
-                        dlogits ? dlogits + i * n_classes : NULL);
+    double rest = -expm1(l);
+    if (gamma == 0) {
+        *slope = -1;
+        return -l;
+    }
+    if (rest <= 0) {
+        *slope = 0;
+        return 0;
+    }
+    double power = pow(rest, gamma);
+    *slope = gamma * power / rest * exp(l) * l - power;
+    return power * -l;
+}
+
+/* The general form: Σ_c a[c]·f(l[c]), a[c] = w[c]·((1-e)·t[c] + e/K), for a distribution t over the classes (null: all
+ * on `label`). Its gradient is a[j]·f'(l[j]) - p[j]·Σ_c a[c]·f'(l[c]). */
+static void evaluate_targets(const cr_loss *loss, int64_t n_classes, const float *logits, const float *targets,
+                             int32_t label, double *value, float *dlogits)
+{
+    double largest, log_total = log_sum(n_classes, logits, &largest), pull = 0, slope;
+    *value = 0;
+    for (int pass = 0; pass < (dlogits ? 2 : 1); pass++)
+        for (int64_t c = 0; c < n_classes; c++) {
+            double l = (double)logits[c] - largest - log_total;
+            double target = targets ? (double)targets[c] : c == label;
+            double share = class_weight(loss, c) *
+                           ((1.0 - loss->label_smoothing) * target + loss->label_smoothing / (double)n_classes);
+            double term = focal_term(loss->focal_gamma, l, &slope);
+            if (pass == 0) {
+                *value += share * term;
+                pull += share * slope;
+            } else {
+                dlogits[c] = (float)((share * slope - exp(l) * pull) / loss->weight_sum);
+            }
+        }
+}
+
+void cr_loss_evaluate(const cr_loss *loss, int64_t n, int64_t n_classes, const float *logits, const int32_t *labels,
+                      const float *targets, double *losses, float *dlogits)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const float *row = logits + i * n_classes, *target = targets ? targets + i * n_classes : NULL;
+        float *gradient = dlogits ? dlogits + i * n_classes : NULL;
+        if (target || loss->focal_gamma != 0)
+            evaluate_targets(loss, n_classes, row, target, labels[i], &losses[i], gradient);
+        else
+            evaluate_label(loss, n_classes, row, labels[i], &losses[i], gradient);
+    }
 }

@@ -28,6 +28,12 @@ cr_status cr_config_check(const cr_config *config)
     CR_TRY(check_distinct(&config->model.metadata.columns, "model.metadata.columns"));
     if (config->optimizer.nesterov && config->optimizer.momentum == 0)
         return cr_fail(CR_BAD_CONFIG, "optimizer.nesterov: needs optimizer.momentum above 0");
+    if (config->augment.mixup + config->augment.cutmix > 0 && config->data.micro_batch < 2)
+        return cr_fail(CR_BAD_CONFIG, "augment.mixup, augment.cutmix: need data.micro_batch of 2 or more");
+    if (config->augment.cutmix > 0 && config->model.inputs == 2)
+        return cr_fail(CR_BAD_CONFIG, "augment.cutmix: needs images, but model.inputs is metadata");
+    if (config->model.freeze > 0 && config->model.inputs == 2)
+        return cr_fail(CR_BAD_CONFIG, "model.freeze: there is no image network, since model.inputs is metadata");
     for (int64_t i = 1; i < milestones->n; i++)
         if (milestones->items[i] <= milestones->items[i - 1])
             return cr_fail(CR_BAD_CONFIG, "schedule.milestones: must rise, but %lld follows %lld",

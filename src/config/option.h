@@ -20,7 +20,8 @@ typedef enum cr_option_type {
     CR_OPTION_CHOICE, /* int, index into `choices` */
     CR_OPTION_TEXTS,  /* cr_strings, owned */
     CR_OPTION_INTS,   /* cr_ints, owned */
-    CR_OPTION_REALS   /* double [n_items], in place: exactly so many numbers */
+    CR_OPTION_REALS,  /* double [n_items], in place: exactly so many numbers */
+    CR_OPTION_WEIGHTS /* cr_weights, owned: one of `choices`, or a map of at most n_items numbers */
 } cr_option_type;
 
 typedef struct cr_option {
@@ -28,10 +29,10 @@ typedef struct cr_option {
     cr_option_type type;
     size_t offset;              /* of the member in the struct */
     const char *fallback;       /* default, as YAML */
-    double lowest, highest;     /* INT, REAL and the items of INTS, REALS; infinite: no limit */
+    double lowest, highest;     /* INT, REAL and the items of INTS, REALS, WEIGHTS; infinite: no limit */
     bool below;                 /* REAL, REALS: `highest` itself is not allowed */
-    int64_t n_items;            /* TEXTS, INTS: at most; REALS: exactly */
-    const char *const *choices; /* CHOICE: ends with null */
+    int64_t n_items;            /* TEXTS, INTS, WEIGHTS: at most; REALS: exactly */
+    const char *const *choices; /* CHOICE, WEIGHTS: ends with null */
     bool is_free;               /* may change between two runs of one training */
     const char *meaning;        /* one sentence */
 } cr_option;
@@ -54,6 +55,13 @@ CR_NODISCARD cr_status cr_option_read(const cr_option *option, void *base, const
                                       const cr_yaml_node *node, const char *folder);
 CR_NODISCARD cr_status cr_option_set_default(const cr_option *option, void *base);
 void cr_option_clear(const cr_option *option, void *base); /* frees what is owned */
+
+/* option_weights.c: what is special about WEIGHTS. */
+CR_NODISCARD cr_status cr_weights_read(const cr_option *option, cr_weights *member, const cr_yaml *yaml,
+                                       const cr_yaml_node *node);
+const cr_weights *cr_option_weights(const cr_option *option, const void *base); /* null unless they are LISTED */
+void cr_weights_clear(cr_weights *member);
+const char *cr_real_text(double value, char buffer[CR_OPTION_ITEM_MAX]); /* the shortest that gives it back */
 
 bool cr_option_is_list(const cr_option *option);
 int64_t cr_option_count(const cr_option *option, const void *base); /* items; 1 for what is no list */

@@ -43,16 +43,30 @@ static cr_status emit_scalar(yaml_emitter_t *emitter, const char *text, bool is_
     return emit(emitter, &event, made);
 }
 
-static cr_status begin_map(yaml_emitter_t *emitter)
+static cr_status begin_map(yaml_emitter_t *emitter, yaml_mapping_style_t style)
 {
     yaml_event_t event;
-    return emit(emitter, &event, yaml_mapping_start_event_initialize(&event, NULL, NULL, 1, YAML_BLOCK_MAPPING_STYLE));
+    return emit(emitter, &event, yaml_mapping_start_event_initialize(&event, NULL, NULL, 1, style));
 }
 
 static cr_status end_map(yaml_emitter_t *emitter)
 {
     yaml_event_t event;
     return emit(emitter, &event, yaml_mapping_end_event_initialize(&event));
+}
+
+static cr_status emit_weights(yaml_emitter_t *emitter, const cr_weights *weights)
+{
+    cr_status status;
+    char buffer[CR_OPTION_ITEM_MAX];
+    CR_TRY(begin_map(emitter, YAML_FLOW_MAPPING_STYLE));
+    for (int64_t i = 0; i < weights->n; i++) {
+        CR_TRY(emit_scalar(emitter, weights->names[i], true));
+        CR_TRY(emit_scalar(emitter, cr_real_text(weights->values[i], buffer), false));
+    }
+    CR_TRY(end_map(emitter));
+done:
+    return status;
 }
 
 static cr_status emit_value(yaml_emitter_t *emitter, const cr_option *option, const void *base)
@@ -62,6 +76,9 @@ static cr_status emit_value(yaml_emitter_t *emitter, const cr_option *option, co
     char buffer[CR_OPTION_ITEM_MAX];
     bool is_list = cr_option_is_list(option);
     bool is_text = option->type == CR_OPTION_TEXT || option->type == CR_OPTION_PATH || option->type == CR_OPTION_TEXTS;
+    const cr_weights *weights = cr_option_weights(option, base);
+    if (weights)
+        return emit_weights(emitter, weights);
     if (is_list)
         CR_TRY(emit(emitter, &event,
                     yaml_sequence_start_event_initialize(&event, NULL, NULL, 1, YAML_FLOW_SEQUENCE_STYLE)));
@@ -81,7 +98,7 @@ static cr_status emit_section(yaml_emitter_t *emitter, const cr_option_table *ta
 {
     cr_status status;
     const char *section = table->options[*at].name;
-    CR_TRY(begin_map(emitter));
+    CR_TRY(begin_map(emitter, YAML_BLOCK_MAPPING_STYLE));
     while (*at < table->n && !strncmp(table->options[*at].name, section, length)) {
         const cr_option *option = &table->options[*at];
         const char *rest = option->name + length;

@@ -17,6 +17,16 @@ static cr_status finish_text(FILE *stream, char **written, char **text)
     return CR_OK;
 }
 
+/* {a: 1, b: 2}; names as they are. */
+static void print_weights(FILE *stream, const cr_weights *weights)
+{
+    char buffer[CR_OPTION_ITEM_MAX];
+    fputs("{", stream);
+    for (int64_t i = 0; i < weights->n; i++)
+        fprintf(stream, "%s%s: %s", i > 0 ? ", " : "", weights->names[i], cr_real_text(weights->values[i], buffer));
+    fputs("}", stream);
+}
+
 cr_status cr_option_text(const cr_option *option, const void *base, char **text)
 {
     char *written = NULL, buffer[CR_OPTION_ITEM_MAX];
@@ -25,6 +35,11 @@ cr_status cr_option_text(const cr_option *option, const void *base, char **text)
     FILE *stream = open_memstream(&written, &bytes);
     if (!stream)
         return cr_fail(CR_INTERNAL, "out of memory for a text");
+    const cr_weights *weights = cr_option_weights(option, base);
+    if (weights) {
+        print_weights(stream, weights);
+        return finish_text(stream, &written, text);
+    }
     bool is_list = cr_option_is_list(option);
     bool is_text = option->type == CR_OPTION_TEXT || option->type == CR_OPTION_PATH;
     fputs(is_list ? "[" : "", stream);
@@ -59,7 +74,8 @@ cr_status cr_option_allowed(const cr_option *option, char **text)
                                         [CR_OPTION_CHOICE] = "",
                                         [CR_OPTION_TEXTS] = "texts",
                                         [CR_OPTION_INTS] = "integers each",
-                                        [CR_OPTION_REALS] = "numbers each"};
+                                        [CR_OPTION_REALS] = "numbers each",
+                                        [CR_OPTION_WEIGHTS] = ""};
     char *written = NULL;
     size_t bytes = 0;
     *text = NULL;
@@ -73,7 +89,12 @@ cr_status cr_option_allowed(const cr_option *option, char **text)
     if (option->type == CR_OPTION_INT || option->type == CR_OPTION_REAL || option->type == CR_OPTION_INTS ||
         option->type == CR_OPTION_REALS)
         print_range(stream, option);
-    for (int i = 0; option->type == CR_OPTION_CHOICE && option->choices[i]; i++)
+    bool has_choices = option->type == CR_OPTION_CHOICE || option->type == CR_OPTION_WEIGHTS;
+    for (int i = 0; has_choices && option->choices[i]; i++)
         fprintf(stream, "%s%s", i > 0 ? " | " : "", option->choices[i]);
+    if (option->type == CR_OPTION_WEIGHTS) {
+        fputs(" | map from name to number", stream);
+        print_range(stream, option);
+    }
     return finish_text(stream, &written, text);
 }

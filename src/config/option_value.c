@@ -44,6 +44,8 @@ void cr_option_clear(const cr_option *option, void *base)
         clear_strings(member);
     } else if (option->type == CR_OPTION_INTS) {
         clear_ints(member);
+    } else if (option->type == CR_OPTION_WEIGHTS) {
+        cr_weights_clear(member);
     }
 }
 
@@ -201,6 +203,8 @@ cr_status cr_option_read(const cr_option *option, void *base, const cr_yaml *yam
         return read_ints(option, member, yaml, node);
     case CR_OPTION_REALS:
         return read_reals(option, member, yaml, node);
+    case CR_OPTION_WEIGHTS:
+        return cr_weights_read(option, member, yaml, node);
     }
     return cr_fail(CR_INTERNAL, "option '%s' has no type", option->name);
 }
@@ -234,7 +238,7 @@ int64_t cr_option_count(const cr_option *option, const void *base)
 
 /* The shortest of 15 to 17 digits that gives the same double back; with a point before an exponent, since other
  * readers (YAML 1.1) would take 1e-05 for a text. */
-static const char *write_real(double value, char buffer[CR_OPTION_ITEM_MAX])
+const char *cr_real_text(double value, char buffer[CR_OPTION_ITEM_MAX])
 {
     for (int digits = 15; digits <= 17; digits++) {
         snprintf(buffer, CR_OPTION_ITEM_MAX, "%.*g", digits, value);
@@ -265,13 +269,15 @@ const char *cr_option_item(const cr_option *option, const void *base, int64_t it
         return buffer;
     case CR_OPTION_REAL:
     case CR_OPTION_REALS:
-        return write_real(((const double *)member)[item], buffer);
+        return cr_real_text(((const double *)member)[item], buffer);
     case CR_OPTION_BOOL:
         return *(const bool *)member ? "true" : "false";
     case CR_OPTION_CHOICE:
         return option->choices[*(const int *)member];
     case CR_OPTION_TEXTS:
         return ((const cr_strings *)member)->items[item];
+    case CR_OPTION_WEIGHTS:
+        return option->choices[((const cr_weights *)member)->rule];
     case CR_OPTION_TEXT:
     case CR_OPTION_PATH:
         break;

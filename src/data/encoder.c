@@ -150,6 +150,14 @@ const char *cr_encoder_feature_name(const cr_encoder *encoder, int64_t feature)
     return encoder->names[feature];
 }
 
+const cr_column *cr_encoder_feature_column(const cr_encoder *encoder, int64_t feature)
+{
+    int64_t s = encoder->n_sources - 1;
+    while (s > 0 && encoder->sources[s].first > feature)
+        s--;
+    return encoder->sources[s].column;
+}
+
 /* In double, rounded once. The recipe gives a column without spread the deviation 1; a damaged one must not divide. */
 static float standardise(const cr_column *column, float raw)
 {

@@ -1,5 +1,6 @@
 #include "crisol/net.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,6 +100,44 @@ cr_status cr_net_finish(cr_net *net)
     net->logits = net->n_values - 1;
 done:
     return status;
+}
+
+int cr_net_count_layers(const cr_net *net, const char *stage)
+{
+    bool is_stem = strcmp(stage, "stem") == 0;
+    char prefix[CR_NET_NAME_MAX];
+    int n = -1;
+    snprintf(prefix, sizeof prefix, "image.%s.", is_stem ? "layer1" : stage);
+    for (int l = 0; l < net->n_layers; l++) {
+        if (strncmp(net->layers[l].name, prefix, strlen(prefix)) != 0)
+            continue;
+        if (is_stem)
+            return l;
+        n = l + 1;
+    }
+    return n;
+}
+
+static void reach(const cr_net *net, int tensor, int64_t base, int64_t *n)
+{
+    if (tensor < 0)
+        return;
+    const cr_tensor *t = &net->tensors[tensor];
+    int64_t end = t->offset + (t->count + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT - base;
+    *n = end > *n ? end : *n;
+}
+
+void cr_net_count_state(const cr_net *net, int n_layers, int64_t *n_params, int64_t *n_stats)
+{
+    *n_params = *n_stats = 0;
+    for (int l = 0; l < n_layers; l++) {
+        const cr_layer *layer = &net->layers[l];
+        int params[] = {layer->weight, layer->bias, layer->bn_weight, layer->bn_bias};
+        for (int i = 0; i < 4; i++)
+            reach(net, params[i], 0, n_params);
+        reach(net, layer->bn_mean, net->n_params, n_stats);
+        reach(net, layer->bn_var, net->n_params, n_stats);
+    }
 }
 
 int cr_net_find_tensor(const cr_net *net, const char *name)

@@ -24,6 +24,10 @@ cr_status cr_model_state_create(const cr_session *session, const cr_optimizer_pa
         state->moments[m] = new_array(state->n);
         good = good && state->moments[m];
     }
+    if (optimizer && session->config->train.ema > 0) {
+        state->ema = new_array(state->n);
+        good = good && state->ema;
+    }
     if (good)
         return CR_OK;
     cr_model_state_destroy(state);
@@ -35,7 +39,14 @@ void cr_model_state_destroy(cr_model_state *state)
     free(state->weights);
     for (int m = 0; m < CR_OPTIMIZER_MAX_MOMENTS; m++)
         free(state->moments[m]);
+    free(state->ema);
     memset(state, 0, sizeof *state);
+}
+
+cr_model_state cr_model_state_to_evaluate(const cr_model_state *state)
+{
+    return (cr_model_state){
+        .n = state->n, .weights = state->ema ? state->ema : state->weights, .version = state->version};
 }
 
 /* --- named tensors ---------------------------------------------------------------------------------------------- */
@@ -58,9 +69,9 @@ cr_status cr_state_image_create(const cr_session *session, const cr_optimizer_pa
     const cr_net *net = session->net;
     cr_status status = CR_OK;
     memset(image, 0, sizeof *image);
-    image->tensors = calloc((size_t)net->n_tensors * (size_t)(1 + state->n_moments), sizeof *image->tensors);
+    image->tensors = calloc((size_t)net->n_tensors * (size_t)(2 + state->n_moments), sizeof *image->tensors);
     bool good = image->tensors != NULL;
-    for (int a = 0; a < 1 + state->n_moments; a++) {
+    for (int a = 0; a < 1 + state->n_moments + (state->ema ? 1 : 0); a++) {
         image->arrays[a] = new_array(state->n);
         good = good && image->arrays[a];
     }
@@ -79,6 +90,12 @@ cr_status cr_state_image_create(const cr_session *session, const cr_optimizer_pa
         for (int i = 0; i < net->n_param_tensors; i++)
             image->tensors[image->n_tensors++] = view_of(&net->tensors[i], prefix, image->arrays[1 + m]);
     }
+    if (state->ema) {
+        float *average = image->arrays[1 + state->n_moments];
+        cr_backend_state_export(session->backend, net, state->ema, average);
+        for (int i = 0; i < net->n_param_tensors; i++)
+            image->tensors[image->n_tensors++] = view_of(&net->tensors[i], "ema.", average);
+    }
 done:
     if (status != CR_OK)
         cr_state_image_destroy(image);
@@ -87,7 +104,7 @@ done:
 
 void cr_state_image_destroy(cr_state_image *image)
 {
-    for (int a = 0; a < 1 + CR_OPTIMIZER_MAX_MOMENTS; a++)
+    for (int a = 0; a < 2 + CR_OPTIMIZER_MAX_MOMENTS; a++)
         free(image->arrays[a]);
     free(image->tensors);
     memset(image, 0, sizeof *image);
@@ -123,8 +140,8 @@ static cr_status copy_tensor(const cr_safetensors *file, const char *name, const
     return CR_OK;
 }
 
-static cr_status restore_array(const cr_session *session, const cr_safetensors *file, const char *prefix, int n_tensors,
-                               float *canonical, float *native)
+static cr_status read_tensors(const cr_session *session, const cr_safetensors *file, const char *prefix, int n_tensors,
+                              float *canonical)
 {
     for (int i = 0; i < n_tensors; i++) {
         const cr_tensor *tensor = &session->net->tensors[i];
@@ -137,8 +154,16 @@ static cr_status restore_array(const cr_session *session, const cr_safetensors *
         if (!found)
             return cr_fail(CR_BAD_DATA, "the checkpoint has no tensor %s: it is of another model", name);
     }
-    cr_backend_state_import(session->backend, session->net, canonical, native);
     return CR_OK;
+}
+
+static cr_status restore_array(const cr_session *session, const cr_safetensors *file, const char *prefix, int n_tensors,
+                               float *canonical, float *native)
+{
+    cr_status status = read_tensors(session, file, prefix, n_tensors, canonical);
+    if (status == CR_OK)
+        cr_backend_state_import(session->backend, session->net, canonical, native);
+    return status;
 }
 
 cr_status cr_model_state_restore(const cr_session *session, const cr_optimizer_params *optimizer,
@@ -154,6 +179,11 @@ cr_status cr_model_state_restore(const cr_session *session, const cr_optimizer_p
         snprintf(prefix, sizeof prefix, "optimizer.%s.", cr_optimizer_moment_name(optimizer, m));
         memset(canonical, 0, (size_t)state->n * sizeof(float));
         CR_TRY(restore_array(session, file, prefix, session->net->n_param_tensors, canonical, state->moments[m]));
+    }
+    if (session->config->train.ema > 0) {
+        CR_TRY(read_tensors(session, file, "", session->net->n_tensors, canonical)); /* for the statistics */
+        CR_TRY(read_tensors(session, file, "ema.", session->net->n_param_tensors, canonical));
+        cr_backend_state_import(session->backend, session->net, canonical, state->ema ? state->ema : state->weights);
     }
     state->version++;
 done:
@@ -174,6 +204,8 @@ cr_status cr_model_state_init(const cr_session *session, cr_model_state *state)
     if (pretrained && *pretrained && session->net->uses_image)
         CR_TRY(cr_pretrained_load(session->net, pretrained, canonical));
     cr_backend_state_import(session->backend, session->net, canonical, state->weights);
+    if (state->ema)
+        memcpy(state->ema, state->weights, (size_t)state->n * sizeof *state->ema);
     state->version++;
 done:
     free(canonical);

@@ -77,41 +77,12 @@ static cr_status choose_samples(cr_session *session)
     return CR_OK;
 }
 
-/* sklearn.utils.class_weight.compute_class_weight("balanced"): n / (classes · count), over the training samples. */
-static cr_status balance_classes(cr_session *session)
-{
-    if (session->config->loss.class_weights == 0)
-        return CR_OK;
-    const cr_subset *train = &session->subsets[CR_SPLIT_TRAIN];
-    int64_t *counts = calloc((size_t)session->n_classes, sizeof *counts);
-    session->class_weights = calloc((size_t)session->n_classes, sizeof *session->class_weights);
-    if (!counts || !session->class_weights) {
-        free(counts);
-        return cr_fail_memory("class weights", (size_t)session->n_classes * sizeof *counts);
-    }
-    for (int64_t i = 0; i < train->n_samples; i++)
-        counts[train->labels[i]]++;
-    cr_status status = CR_OK;
-    for (int64_t k = 0; k < session->n_classes && status == CR_OK; k++) {
-        if (counts[k] == 0)
-            status =
-                cr_fail(CR_BAD_CONFIG,
-                        "loss.class_weights: balanced, but the training split has no sample of class '%s'; leave the "
-                        "class out of data.classes or set loss.class_weights: none",
-                        session->class_names[k]);
-        else
-            session->class_weights[k] =
-                (float)((double)train->n_samples / ((double)session->n_classes * (double)counts[k]));
-    }
-    free(counts);
-    return status;
-}
-
 static cr_status build_net(cr_session *session)
 {
     const cr_config *config = session->config;
     cr_status status = CR_OK;
-    cr_fusion_params params = {
+    cr_fusion_params *params = &session->model;
+    *params = (cr_fusion_params){
         .backbone = cr_net_backbone_name(config->model.backbone),
         .inputs = (cr_inputs)config->model.inputs,
         .image_size = CR_PACK_IMAGE_SIZE,
@@ -122,15 +93,15 @@ static cr_status build_net(cr_session *session)
         .head_dropout = config->model.head.dropout,
     };
     for (int64_t i = 0; i < config->model.metadata.hidden.n && i < CR_NET_MAX_HIDDEN; i++)
-        params.metadata_hidden[i] = config->model.metadata.hidden.items[i];
+        params->metadata_hidden[i] = config->model.metadata.hidden.items[i];
     for (int64_t i = 0; i < config->model.head.hidden.n && i < CR_NET_MAX_HIDDEN; i++)
-        params.head_hidden[i] = config->model.head.hidden.items[i];
-    if (params.inputs != CR_INPUTS_IMAGE) {
+        params->head_hidden[i] = config->model.head.hidden.items[i];
+    if (params->inputs != CR_INPUTS_IMAGE) {
         CR_TRY(cr_encoder_create(session->pack, (const char *const *)config->model.metadata.columns.items,
                                  (int)config->model.metadata.columns.n, &session->encoder));
-        params.n_features = cr_encoder_width(session->encoder);
+        params->n_features = cr_encoder_width(session->encoder);
     }
-    CR_TRY(cr_net_create_fusion(&params, &session->net));
+    CR_TRY(cr_net_create_fusion(params, &session->net));
     CR_TRY(cr_backend_open_cpu(&session->backend));
 done:
     return status;
@@ -143,7 +114,7 @@ static cr_status open_local(cr_session *session)
     CR_TRY(cr_pack_open(session->config->data.pack, &session->pack));
     CR_TRY(choose_classes(session));
     CR_TRY(choose_samples(session));
-    CR_TRY(balance_classes(session));
+    CR_TRY(cr_session_weigh_classes(session));
     CR_TRY(build_net(session));
 done:
     return status;

@@ -19,6 +19,7 @@ typedef struct cr_session {
     int32_t *class_of;              /* [pack's classes] → 0 … n_classes-1, or -1 */
     cr_subset subsets[CR_N_SPLITS]; /* samples of the chosen classes */
     cr_encoder *encoder;            /* null when the net uses no metadata */
+    cr_fusion_params model;         /* what the net is made from */
     cr_net *net;
     cr_backend *backend;
     float *class_weights; /* [n_classes], or null */
@@ -26,6 +27,9 @@ typedef struct cr_session {
 
 /* The config as a run directory has it. Errors: CR_MISSING when it is none. Local. */
 CR_NODISCARD cr_status cr_session_read_config(const char *run, cr_config **config);
+
+/* loss.class_weights, one a class of the session. Local. */
+CR_NODISCARD cr_status cr_session_weigh_classes(cr_session *session);
 
 /* Collective: a rank that cannot open its pack makes every rank return its error. */
 CR_NODISCARD cr_status cr_session_open(cr_comm *comm, const cr_config *config, cr_session *session);

@@ -121,12 +121,13 @@ cr_status cr_split_loss(const cr_session *session, cr_split split, const float *
     const cr_subset *subset = &session->subsets[split];
     cr_loss rule = {.class_weights = session->class_weights,
                     .label_smoothing = session->config->loss.label_smoothing,
+                    .focal_gamma = session->config->loss.focal,
                     .weight_sum = cr_session_weight_sum(session, subset->labels, subset->n_samples)};
     size_t bytes = (size_t)subset->n_samples * sizeof(double);
     double *losses = malloc(bytes ? bytes : 1);
     if (!losses)
         return cr_fail_memory("losses", bytes);
-    cr_loss_evaluate(&rule, subset->n_samples, session->n_classes, logits, subset->labels, losses, NULL);
+    cr_loss_evaluate(&rule, subset->n_samples, session->n_classes, logits, subset->labels, NULL, losses, NULL);
     double sum = 0;
     for (int64_t i = 0; i < subset->n_samples; i++)
         sum += losses[i];

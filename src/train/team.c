@@ -57,6 +57,7 @@ static cr_status compile(cr_team *team, int worker, bool training, cr_program **
         .precision = (cr_precision)config->train.precision,
         .convolution = (cr_convolution)config->cpu.convolution,
         .n_threads = (int)config->cpu.threads,
+        .frozen_layers = training ? team->frozen_layers : 0,
         .profile = team->profile && worker == 0,
     };
     return cr_program_create(team->session->backend, team->session->net, &params, program);
@@ -65,6 +66,7 @@ static cr_status compile(cr_team *team, int worker, bool training, cr_program **
 static cr_status compile_training(void *context, int worker)
 {
     cr_team *team = context;
+    cr_program_destroy(&team->train_programs[worker]);
     return compile(team, worker, true, &team->train_programs[worker]);
 }
 
@@ -74,8 +76,9 @@ static cr_status compile_evaluation(void *context, int worker)
     return compile(team, worker, false, &team->eval_programs[worker]);
 }
 
-cr_status cr_team_compile_training(cr_team *team)
+cr_status cr_team_compile_training(cr_team *team, int frozen_layers)
 {
+    team->frozen_layers = frozen_layers;
     return cr_workers_run(team->workers, compile_training, team);
 }
 
@@ -119,6 +122,8 @@ static cr_status train_worker(void *context, int worker)
         cr_batch batch = micro_batch(session, step->batch, local, size);
         batch.augments = step->augments + local * size;
         batch.samples = step->samples + local * size;
+        batch.mixes = step->mixes ? step->mixes + local * size : NULL;
+        batch.targets = step->targets ? step->targets + local * size * session->n_classes : NULL;
         batch.epoch = step->epoch;
         batch.state_version = step->state->version;
         batch.loss = step->loss;

@@ -13,6 +13,7 @@ typedef struct cr_team {
     cr_workers *workers;
     int n_workers;
     bool profile;
+    int frozen_layers;           /* of train_programs */
     cr_program **train_programs; /* [n_workers], null before cr_team_compile_training */
     cr_program **eval_programs;  /* [n_workers], made by the first evaluation */
 } cr_team;
@@ -22,7 +23,8 @@ CR_NODISCARD cr_status cr_team_create(const cr_session *session, int64_t n_wante
                                       bool profile, cr_team *team);
 void cr_team_destroy(cr_team *team);
 
-CR_NODISCARD cr_status cr_team_compile_training(cr_team *team);
+/* Replaces programs of an earlier call. */
+CR_NODISCARD cr_status cr_team_compile_training(cr_team *team, int frozen_layers);
 CR_NODISCARD cr_status cr_team_compile_evaluation(cr_team *team);
 
 typedef struct cr_team_step { /* one training step of this rank's micro-batches */
@@ -30,6 +32,8 @@ typedef struct cr_team_step { /* one training step of this rank's micro-batches 
     const cr_loaded *batch;     /* the rank's samples, micro-batch after micro-batch */
     const cr_augment *augments; /* [batch->n] */
     const int64_t *samples;     /* [batch->n] pack sample numbers: keys of dropout */
+    const cr_mix *mixes;        /* [batch->n], or null */
+    const float *targets;       /* [batch->n, n_classes], or null */
     const cr_loss *loss;
     uint64_t epoch;
     int64_t first;       /* global index of the rank's first micro-batch */

@@ -15,6 +15,7 @@ cr_status cr_trainer_hash(const cr_trainer *trainer, char hash[CR_HASH_TEXT])
     cr_state_image image;
     cr_model_state weights = trainer->state;
     weights.n_moments = 0;
+    weights.ema = NULL;
     cr_status status = cr_state_image_create(&trainer->session, &trainer->optimizer, &weights, &image);
     if (status != CR_OK)
         return status;

@@ -116,7 +116,8 @@ cr_status cr_trainer_end_epoch(cr_trainer *trainer, bool *improved, bool *finish
     *improved = false;
     add_training(trainer, &row);
     if (trainer->session.subsets[CR_SPLIT_VAL].n_samples > 0) {
-        CR_TRY(cr_split_score(&trainer->session, &trainer->team, &trainer->state, CR_SPLIT_VAL, &scores));
+        cr_model_state evaluated = cr_model_state_to_evaluate(&trainer->state);
+        CR_TRY(cr_split_score(&trainer->session, &trainer->team, &evaluated, CR_SPLIT_VAL, &scores));
         add_validation(&scores, &row);
     }
     CR_TRY(find_figure(&row, config->train.monitor, &trainer->metric));

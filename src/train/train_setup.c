@@ -47,40 +47,10 @@ static cr_status choose_rules(cr_trainer *trainer)
                                                .eps = config->optimizer.eps,
                                                .momentum = config->optimizer.momentum,
                                                .nesterov = config->optimizer.nesterov};
-    trainer->span = (cr_optimizer_span){.begin = 0,
-                                        .end = trainer->session.net->n_params,
-                                        .lr_factor = 1,
-                                        .weight_decay = config->optimizer.weight_decay};
     trainer->stop = cr_early_stop_make(trainer->maximize, config->train.patience, config->train.min_delta);
     trainer->metric = NAN;
     cr_schedule_params schedule = schedule_params(config, trainer->steps_per_epoch, trainer->maximize);
     return cr_schedule_make(&schedule, &trainer->schedule);
-}
-
-static cr_status choose_augmentation(cr_trainer *trainer)
-{
-    const cr_config *config = trainer->config;
-    trainer->augment = (cr_augment_options){
-        .size = CR_PACK_IMAGE_SIZE,
-        .hflip = config->augment.hflip,
-        .vflip = config->augment.vflip,
-        .rotate = config->augment.rotate,
-        .affine = config->augment.affine,
-        .translate = {config->augment.translate, config->augment.translate},
-        .scale = {config->augment.scale[0], config->augment.scale[1]},
-        .shear = {config->augment.shear[0], config->augment.shear[1]},
-        .crop = {config->augment.crop[0], config->augment.crop[1]},
-        .crop_ratio = {config->augment.crop_ratio[0], config->augment.crop_ratio[1]},
-        .brightness = config->augment.color[0],
-        .contrast = config->augment.color[1],
-        .saturation = config->augment.color[2],
-        .hue = config->augment.color[3],
-        .erase = config->augment.erase,
-        .erase_scale = {config->augment.erase_scale[0], config->augment.erase_scale[1]},
-        .erase_ratio = {config->augment.erase_ratio[0], config->augment.erase_ratio[1]},
-        .erase_noise = config->augment.erase_fill == 1,
-    };
-    return cr_augment_check(&trainer->augment);
 }
 
 static cr_status lay_out_steps(cr_trainer *trainer)
@@ -113,6 +83,12 @@ static cr_status make_arrays(cr_trainer *trainer)
     trainer->order = malloc((size_t)trainer->session.subsets[CR_SPLIT_TRAIN].n_samples * sizeof *trainer->order);
     trainer->samples = malloc(n_local * sizeof *trainer->samples);
     trainer->augments = malloc(n_local * sizeof *trainer->augments);
+    if (cr_trainer_mixes(trainer)) {
+        trainer->mixes = calloc(n_local, sizeof *trainer->mixes);
+        trainer->targets = calloc(n_local * (size_t)trainer->session.n_classes, sizeof *trainer->targets);
+        if (!trainer->mixes || !trainer->targets)
+            return cr_fail_memory("mixed targets", n_local * sizeof *trainer->mixes);
+    }
     trainer->labels = malloc((size_t)batch * sizeof *trainer->labels);
     trainer->logits = malloc(n_local * (size_t)trainer->session.n_classes * sizeof *trainer->logits);
     trainer->losses = malloc(n_local * sizeof *trainer->losses);
@@ -144,14 +120,14 @@ static cr_status create_local(cr_trainer *trainer)
         trainer->saves.start_s = cr_clock_s();
     }
     CR_TRY(lay_out_steps(trainer));
-    CR_TRY(choose_augmentation(trainer));
+    CR_TRY(cr_train_augmentation(trainer->config, &trainer->augment, &trainer->mix));
     CR_TRY(choose_rules(trainer));
     CR_TRY(make_arrays(trainer));
     CR_TRY(cr_model_state_create(session, &trainer->optimizer, &trainer->state));
     CR_TRY(cr_model_state_init(session, &trainer->state));
     CR_TRY(cr_team_create(session, trainer->config->cpu.workers, trainer->last - trainer->first,
                           trainer->options->profile, &trainer->team));
-    CR_TRY(cr_team_compile_training(&trainer->team));
+    CR_TRY(cr_trainer_choose_parts(trainer));
     CR_TRY(cr_loader_create(&session->subsets[CR_SPLIT_TRAIN], session->encoder, session->net->uses_image,
                             trainer->n_local, &trainer->loader));
 done:
@@ -186,6 +162,9 @@ void cr_trainer_destroy(cr_trainer *trainer)
     free(trainer->order);
     free(trainer->samples);
     free(trainer->augments);
+    free(trainer->mixes);
+    free(trainer->targets);
+    free(trainer->spans);
     free(trainer->labels);
     free(trainer->logits);
     free(trainer->losses);

@@ -30,10 +30,13 @@ static cr_status compute(cr_trainer *trainer, const cr_loss *loss)
         trainer->augments[i] = cr_augment_draw(&trainer->augment, trainer->config->train.seed, (uint64_t)trainer->epoch,
                                                (uint64_t)trainer->samples[i]);
     }
+    cr_trainer_draw_mixes(trainer, &batch);
     cr_team_step work = {.state = &trainer->state,
                          .batch = &batch,
                          .augments = trainer->augments,
                          .samples = trainer->samples,
+                         .mixes = trainer->mixes,
+                         .targets = trainer->targets,
                          .loss = loss,
                          .epoch = (uint64_t)trainer->epoch,
                          .first = trainer->first,
@@ -100,31 +103,6 @@ static cr_status add_rows(cr_trainer *trainer, double weight_sum)
     return CR_OK;
 }
 
-typedef struct update {
-    cr_trainer *trainer;
-    const float *gradient;
-} update;
-
-/* Each worker takes a slice: everything is elementwise, so the cut changes no bit. */
-static cr_status update_slice(void *context, int worker)
-{
-    const update *work = context;
-    cr_trainer *trainer = work->trainer;
-    const cr_net *net = trainer->session.net;
-    int64_t begin, end;
-    cr_share(net->n_params / 16, trainer->team.n_workers, worker, &begin, &end);
-    cr_optimizer_step(&trainer->optimizer, &trainer->span, 1, begin * 16, end * 16, trainer->step + 1,
-                      trainer->schedule.lr, work->gradient, trainer->state.weights, trainer->state.moments);
-    if (worker == 0) {
-        /* torch.nn.BatchNorm2d, momentum .1, with the mean of the micro-batches' statistics */
-        float *running = trainer->state.weights + net->n_params;
-        const float *sum = work->gradient + net->n_params;
-        for (int64_t i = 0; i < net->n_stats; i++)
-            running[i] = 0.9f * running[i] + 0.1f * (sum[i] / (float)trainer->n_micro);
-    }
-    return CR_OK;
-}
-
 static cr_status apply_gradient(cr_trainer *trainer)
 {
     const float *gradient;
@@ -133,14 +111,13 @@ static cr_status apply_gradient(cr_trainer *trainer)
     CR_TRY(cr_reducer_sum(trainer->reducer, trainer->team.workers, &gradient));
     double reduced = cr_clock_s();
     trainer->times.reduce += reduced - start;
-    if (!isfinite(cr_sum_of_squares(gradient, trainer->session.net->n_params))) {
+    double squares = cr_sum_of_squares(gradient, trainer->session.net->n_params);
+    if (!isfinite(squares)) {
         status = cr_fail(CR_NON_FINITE, "epoch %lld, step %lld: the gradient is not finite; lower optimizer.lr",
                          (long long)trainer->epoch + 1, (long long)trainer->step + 1);
         goto done;
     }
-    update work = {trainer, gradient};
-    CR_TRY(cr_workers_run(trainer->team.workers, update_slice, &work));
-    trainer->state.version++;
+    CR_TRY(cr_trainer_update(trainer, gradient, squares));
     trainer->times.update += cr_clock_s() - reduced;
 done:
     return status;
@@ -155,7 +132,8 @@ cr_status cr_trainer_step(cr_trainer *trainer)
         trainer->labels[i] = subset->labels[positions[i]];
     cr_loss loss = {.class_weights = trainer->session.class_weights,
                     .label_smoothing = config->loss.label_smoothing,
-                    .weight_sum = cr_session_weight_sum(&trainer->session, trainer->labels, config->data.batch)};
+                    .focal_gamma = config->loss.focal,
+                    .weight_sum = cr_trainer_weight_sum(trainer)};
     cr_status status = CR_OK;
     cr_status mine = compute(trainer, &loss);
     if (mine == CR_OK)

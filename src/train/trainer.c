@@ -23,11 +23,27 @@ static void show_progress(const cr_trainer *trainer)
         (long long)left_s % 60);
 }
 
+/* What follows from the epoch's number alone: the order of the samples, and which layers learn. */
+static cr_status begin_epoch(cr_trainer *trainer)
+{
+    const cr_config *config = trainer->config;
+    const cr_subset *subset = &trainer->session.subsets[CR_SPLIT_TRAIN];
+    cr_status status = CR_OK;
+    if (config->data.sampler == 1)
+        CR_TRY(cr_sample_balanced(config->train.seed, (uint64_t)trainer->epoch, subset->labels, subset->n_samples,
+                                  trainer->session.n_classes, trainer->order));
+    else
+        CR_TRY(cr_sample_order(config->train.seed, (uint64_t)trainer->epoch, subset->n_samples, trainer->order));
+    if (cr_trainer_frozen_layers(trainer) != trainer->team.frozen_layers)
+        CR_TRY(cr_trainer_choose_parts(trainer));
+done:
+    return status;
+}
+
 static cr_status train_epoch(cr_trainer *trainer)
 {
     cr_status status = CR_OK;
-    int64_t n = trainer->session.subsets[CR_SPLIT_TRAIN].n_samples;
-    CR_TRY(cr_sample_order(trainer->config->train.seed, (uint64_t)trainer->epoch, n, trainer->order));
+    CR_TRY(cr_comm_agree(trainer->comm, begin_epoch(trainer)));
     trainer->times = (cr_phase_times){0};
     trainer->epoch_start_s = cr_clock_s();
     if (trainer->step_in_epoch < trainer->steps_per_epoch)

@@ -52,8 +52,11 @@ typedef struct cr_trainer {
     cr_save_times saves;
 
     cr_augment_options augment;
+    cr_mix_options mix;
     cr_optimizer_params optimizer;
-    cr_optimizer_span span;
+    cr_optimizer_span *spans; /* [n_spans] groups of parameters */
+    int n_spans;
+    int64_t n_frozen_stats; /* statistics that stay, before all others */
     cr_schedule schedule;
     cr_early_stop stop;
     bool maximize;
@@ -71,6 +74,8 @@ typedef struct cr_trainer {
     int64_t *order;                   /* [training samples] positions in the order of the epoch */
     int64_t *samples;                 /* [n_local] pack sample numbers */
     cr_augment *augments;             /* [n_local] */
+    cr_mix *mixes;                    /* [n_local], null without mixing */
+    float *targets;                   /* [n_local, n_classes], null without mixing */
     int32_t *labels;                  /* [batch] of the global batch */
     float *logits;                    /* [n_local, n_classes] */
     double *losses;                   /* [n_local] */
@@ -85,6 +90,20 @@ typedef struct cr_trainer {
 /* Everything that steps need. Collective. */
 CR_NODISCARD cr_status cr_trainer_create(cr_comm *comm, const cr_train_options *options, cr_trainer *trainer);
 void cr_trainer_destroy(cr_trainer *trainer);
+
+/* Layers that are frozen in the current epoch; -1: the network lacks the stage that is named. */
+int cr_trainer_frozen_layers(const cr_trainer *trainer);
+/* Groups and programs for the current epoch. Local. */
+CR_NODISCARD cr_status cr_trainer_choose_parts(cr_trainer *trainer);
+/* Moves weights, their average and the running statistics by one step. Local. */
+CR_NODISCARD cr_status cr_trainer_update(cr_trainer *trainer, const float *gradient, double sum_of_squares);
+
+bool cr_trainer_mixes(const cr_trainer *trainer);
+/* What the loss of the current step's global batch is divided by: Σ class weights of its labels, or with mixing its
+ * samples. */
+double cr_trainer_weight_sum(const cr_trainer *trainer);
+/* Partners and soft targets of this rank's samples. */
+void cr_trainer_draw_mixes(cr_trainer *trainer, const cr_loaded *batch);
 
 /* Asks the loader for this rank's samples of a step of the current epoch. */
 void cr_trainer_request(cr_trainer *trainer, int64_t step_in_epoch);

@@ -29,12 +29,14 @@ static void expect_ok(cr_status status)
         fail_msg("%s", cr_error_message());
 }
 
-static void open_case(const suite *s, int index, suite_case *c)
+static void open_case(const suite *s, int index, suite_variant variant, suite_case *c)
 {
-    if (s->target->margin > 0)
-        suite_case_open_sharp(index, s->target->margin, c);
-    else
+    if (s->target->margin > 0) {
+        suite_case_open_sharp(index, variant, s->target->margin, c);
+    } else {
         suite_case_open(index, 1, true, c);
+        suite_case_vary(c, variant);
+    }
 }
 
 /* Largest |a - b| over scale; NaN when a is not finite. */
@@ -118,10 +120,10 @@ static void test_agrees(void **state)
 {
     const suite *s = *state;
     bool good = true;
-    for (int i = 0; i < suite_n_nets(); i++) {
+    for (int i = 0; i < suite_n_nets() * SUITE_N_VARIANTS; i++) {
         suite_case c;
         suite_result got, want;
-        open_case(s, i, &c);
+        open_case(s, i / SUITE_N_VARIANTS, (suite_variant)(i % SUITE_N_VARIANTS), &c);
         suite_result_make(&c, &got);
         suite_result_make(&c, &want);
         expect_ok(suite_compute(s->reference, &reference_target, &c, &want));

@@ -145,6 +145,47 @@ static void load_inputs(reference_program *p, const float *state, const cr_batch
         p->values[CR_VALUE_METADATA][i] = (double)batch->metadata[i];
 }
 
+/* In place, by torch.roll's rule: each sample with an unmixed copy of its partner. */
+static void mix_inputs(reference_program *p, const cr_batch *batch, const double *images, const double *metadata)
+{
+    const cr_net *net = p->head.net;
+    int64_t size = net->uses_image ? net->image_size : 0, area = size * size, width = net->n_features;
+    for (int64_t s = 0; s < p->n; s++) {
+        const cr_mix *mix = &batch->mixes[s];
+        double share = (double)mix->share;
+        for (int64_t i = 0; i < 3 * area; i++) {
+            int64_t y = i % area / size, x = i % size, at = s * 3 * area + i, other = mix->partner * 3 * area + i;
+            bool inside = y >= mix->box.top && y < mix->box.top + mix->box.height && x >= mix->box.left &&
+                          x < mix->box.left + mix->box.width;
+            p->values[CR_VALUE_IMAGE][at] =
+                mix->box.height == 0 ? share * images[at] + (1 - share) * images[other] : images[inside ? other : at];
+        }
+        for (int64_t i = 0; net->uses_metadata && i < width; i++)
+            p->values[CR_VALUE_METADATA][s * width + i] =
+                share * metadata[s * width + i] + (1 - share) * metadata[mix->partner * width + i];
+    }
+}
+
+static cr_status load_mixed(reference_program *p, const float *state, const cr_batch *batch)
+{
+    const cr_net *net = p->head.net;
+    load_inputs(p, state, batch);
+    if (!batch->mixes)
+        return CR_OK;
+    int64_t n_image = net->uses_image ? p->n * ref_volume(net->values[CR_VALUE_IMAGE]) : 0;
+    int64_t n_metadata = net->uses_metadata ? p->n * net->n_features : 0;
+    double *images = new_doubles(n_image), *metadata = new_doubles(n_metadata);
+    if (images && metadata) {
+        memcpy(images, p->values[CR_VALUE_IMAGE], (size_t)n_image * sizeof *images);
+        memcpy(metadata, p->values[CR_VALUE_METADATA], (size_t)n_metadata * sizeof *metadata);
+        mix_inputs(p, batch, images, metadata);
+    }
+    bool complete = images && metadata;
+    free(images);
+    free(metadata);
+    return complete ? CR_OK : cr_fail_memory("a copy of the inputs", (size_t)(n_image + n_metadata) * sizeof(double));
+}
+
 static cr_status train(cr_program *program, const float *state, const cr_batch *batch, float *gradient,
                        cr_batch_result *result)
 {
@@ -153,16 +194,20 @@ static cr_status train(cr_program *program, const float *state, const cr_batch *
     cr_status status = CR_OK;
     p->margin = INFINITY;
     p->piece = UINT64_C(0xcbf29ce484222325);
-    load_inputs(p, state, batch);
+    CR_TRY(load_mixed(p, state, batch));
     for (int l = 0; l < net->n_layers; l++)
         CR_TRY(ref_forward_layer(p, l, batch, true));
     for (int v = REF_INPUT_VALUES; v < net->n_values; v++)
         memset(p->value_gradients[v], 0, (size_t)(p->n * ref_volume(net->values[v])) * sizeof(double));
     memset(p->gradient, 0, (size_t)n_state(net) * sizeof(double));
-    ref_cross_entropy(p->n, net->n_classes, batch->loss->class_weights, batch->loss->label_smoothing,
-                      batch->loss->weight_sum, p->values[net->logits], batch->labels, p->losses,
-                      p->value_gradients[net->logits]);
-    for (int l = net->n_layers - 1; l >= 0; l--)
+    if (batch->targets || batch->loss->focal_gamma != 0)
+        ref_focal_loss(p->n, net->n_classes, batch->loss, p->values[net->logits], batch->labels, batch->targets,
+                       p->losses, p->value_gradients[net->logits]);
+    else
+        ref_cross_entropy(p->n, net->n_classes, batch->loss->class_weights, batch->loss->label_smoothing,
+                          batch->loss->weight_sum, p->values[net->logits], batch->labels, p->losses,
+                          p->value_gradients[net->logits]);
+    for (int l = net->n_layers - 1; l >= program->params.frozen_layers; l--)
         ref_backward_layer(p, l);
     for (int64_t i = 0; i < n_state(net); i++)
         gradient[i] = (float)p->gradient[i];

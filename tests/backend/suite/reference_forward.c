@@ -109,7 +109,7 @@ cr_status ref_forward_layer(reference_program *p, int index, const cr_batch *bat
     ref_window window = ref_layer_window(p, layer);
     switch (layer->kind) {
     case CR_LAYER_CONV:
-        forward_conv(p, layer, memory, training);
+        forward_conv(p, layer, memory, training && index >= p->head.params.frozen_layers);
         break;
     case CR_LAYER_MAX_POOL:
         ref_max_pool_forward(&window, x, y, memory->argmax);

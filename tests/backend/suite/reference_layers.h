@@ -5,7 +5,7 @@
 #ifndef CRISOL_TEST_REFERENCE_LAYERS_H
 #define CRISOL_TEST_REFERENCE_LAYERS_H
 
-#include "crisol/net.h"
+#include "crisol/backend.h"
 
 typedef struct ref_window {
     int64_t n;        /* samples */
@@ -54,5 +54,8 @@ void ref_concat_backward(int64_t n, int64_t a_count, int64_t b_count, const doub
 /* Weighted cross-entropy with label smoothing, from the definition: losses[i] and d(Σ losses / weight_sum). */
 void ref_cross_entropy(int64_t n, int64_t n_classes, const float *class_weights, double smoothing, double weight_sum,
                        const double *logits, const int32_t *labels, double *losses, double *dlogits);
+/* The focal loss with soft targets, from the definition; dlogits by the chain rule over p = softmax. */
+void ref_focal_loss(int64_t n, int64_t n_classes, const cr_loss *loss, const double *logits, const int32_t *labels,
+                    const float *targets, double *losses, double *dlogits);
 
 #endif

@@ -260,7 +260,7 @@ static void draw_inputs(cr_rng *rng, suite_case *c)
         c->augments[i].hflip = cr_rng_below(rng, 2);
         weight_sum += (double)c->class_weights[c->labels[i]];
     }
-    c->loss = (cr_loss){c->class_weights, 0.1, weight_sum};
+    c->loss = (cr_loss){.class_weights = c->class_weights, .label_smoothing = 0.1, .weight_sum = weight_sum};
 }
 
 void suite_case_open(int index, uint64_t seed, bool smooth, suite_case *opened)
@@ -288,6 +288,37 @@ void suite_case_open(int index, uint64_t seed, bool smooth, suite_case *opened)
                                .loss = &opened->loss};
 }
 
+/* Halves mixed by a share, the others by a box; the last sample is left as it is. */
+static void mix_case(suite_case *c)
+{
+    int64_t n_classes = c->net->n_classes;
+    int32_t side = c->net->uses_image ? (int32_t)c->net->image_size : 3;
+    c->mixes = calloc((size_t)c->n, sizeof *c->mixes);
+    c->targets = calloc((size_t)(c->n * n_classes), sizeof *c->targets);
+    assert_true(c->mixes && c->targets);
+    for (int64_t i = 0; i < c->n; i++) {
+        cr_mix *mix = &c->mixes[i];
+        *mix = (cr_mix){.partner = (int32_t)((i + c->n - 1) % c->n), .share = i + 1 == c->n ? 1 : 0.3F};
+        if (i % 2 == 1 && i + 1 < c->n)
+            mix->box = (cr_box){1, 0, side - 1, (side + 1) / 2};
+        c->targets[i * n_classes + c->labels[i]] += mix->share;
+        c->targets[i * n_classes + c->labels[mix->partner]] += 1 - mix->share;
+    }
+    c->batch.mixes = c->mixes;
+    c->batch.targets = c->targets;
+    c->loss.focal_gamma = 1.5;
+}
+
+void suite_case_vary(suite_case *c, suite_variant variant)
+{
+    static const char *const names[SUITE_N_VARIANTS] = {"", ", frozen", ", mixed"};
+    snprintf(c->name + strlen(c->name), sizeof c->name - strlen(c->name), "%s", names[variant]);
+    if (variant == SUITE_FROZEN)
+        c->frozen_layers = (c->net->n_layers + 1) / 2;
+    if (variant == SUITE_MIXED)
+        mix_case(c);
+}
+
 void suite_case_close(suite_case *opened)
 {
     cr_net_destroy(&opened->net);
@@ -298,6 +329,8 @@ void suite_case_close(suite_case *opened)
     free(opened->samples);
     free(opened->augments);
     free(opened->class_weights);
+    free(opened->targets);
+    free(opened->mixes);
     *opened = (suite_case){0};
 }
 
@@ -305,7 +338,8 @@ static double margin_of(suite_case *c)
 {
     cr_backend *backend = NULL;
     cr_program *program = NULL;
-    cr_program_params params = {.micro_batch = c->n, .training = true, .n_threads = 1};
+    cr_program_params params = {
+        .micro_batch = c->n, .training = true, .n_threads = 1, .frozen_layers = c->frozen_layers};
     float *gradient = aligned_floats(c->net->n_params + c->net->n_stats);
     float *logits = aligned_floats(c->n * c->net->n_classes);
     double *losses = calloc((size_t)c->n, sizeof *losses);
@@ -322,10 +356,11 @@ static double margin_of(suite_case *c)
     return margin;
 }
 
-void suite_case_open_sharp(int index, double margin, suite_case *opened)
+void suite_case_open_sharp(int index, suite_variant variant, double margin, suite_case *opened)
 {
     for (uint64_t seed = 1; seed <= 200; seed++) {
         suite_case_open(index, seed, false, opened);
+        suite_case_vary(opened, variant);
         if (margin_of(opened) > margin)
             return;
         suite_case_close(opened);

@@ -48,7 +48,8 @@ cr_status suite_program(cr_backend *backend, const suite_target *target, const s
                                 .training = training,
                                 .precision = target->precision,
                                 .convolution = target->convolution,
-                                .n_threads = 1};
+                                .n_threads = 1,
+                                .frozen_layers = c->frozen_layers};
     return cr_program_create(backend, c->net, &params, program);
 }
 

@@ -58,7 +58,9 @@ static void open_case(json_t *entry, loss_case *c)
         for (int64_t k = 0; k < c->n_classes; k++)
             c->weights[k] = (float)parity_value(json_array_get(weights, (size_t)k));
     }
-    c->loss = (cr_loss){c->weights, parity_real(entry, "smoothing"), parity_real(entry, "sum_of_target_weights")};
+    c->loss = (cr_loss){.class_weights = c->weights,
+                        .label_smoothing = parity_real(entry, "smoothing"),
+                        .weight_sum = parity_real(entry, "sum_of_target_weights")};
 }
 
 static void close_case(loss_case *c)
@@ -115,7 +117,7 @@ static bool judge_case(const char *name, json_t *entry, json_t *tolerances)
     double bound = parity_real(tolerances, "loss.float64_rel");
     bool good = true;
 
-    cr_loss_evaluate(&c.loss, c.n, c.n_classes, c.logits, c.labels, losses, dlogits);
+    cr_loss_evaluate(&c.loss, c.n, c.n_classes, c.logits, c.labels, NULL, losses, dlogits);
     snprintf(what, sizeof what, "loss %s per sample", name);
     good &= parity_line(what, worst_relative(losses, c.losses, c.n), bound);
     snprintf(what, sizeof what, "loss %s sums", name);
