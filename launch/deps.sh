@@ -15,7 +15,7 @@ TEXT
 packages=(
     build-essential cmake ninja-build pkg-config git ca-certificates
     openmpi-bin libopenmpi-dev libhdf5-dev libdnnl-dev libyaml-dev
-    libjansson-dev libcsv-dev libxxhash-dev libpng-dev libjpeg-dev
+    libjansson-dev libcsv-dev libxxhash-dev libpng-dev libjpeg-dev libzip-dev
 )
 check=no
 for argument in "$@"; do
