@@ -51,18 +51,6 @@ static cr_status check(const char *path, const cr_shard_info *info, const cr_sha
     return status;
 }
 
-/* What HDF5 finds in a file, which it is only asked when every byte outside the arrays is right. */
-static cr_status check_structure(const char *path, const cr_shard_info *info, const cr_shard_offsets *offsets)
-{
-    int descriptor = open(path, O_RDONLY);
-    assert_true(descriptor >= 0);
-    cr_hdf5_enter();
-    cr_status status = cr_shard_check_structure(descriptor, path, info, offsets);
-    cr_hdf5_leave();
-    close(descriptor);
-    return status;
-}
-
 static void test_repeatable(void **state)
 {
     static const int64_t sizes[][2] = {{1, 0}, {1, 1}, {7, 3}, {300, 3}};
@@ -340,7 +328,11 @@ static void test_hostile_structure(void **state)
         cases[i].spoil(file, *state);
         H5Fclose(file);
         H5Pclose(access);
-        if (check(path, &info, &offsets) != CR_BAD_DATA || check_structure(path, &info, &offsets) != CR_BAD_DATA)
+        cr_status frame = check(path, &info, &offsets); /* HDF5 would not even be asked; here it is */
+        int descriptor = open(path, O_RDONLY);
+        cr_status structure = cr_shard_check_structure(descriptor, path, &info, &offsets);
+        close(descriptor);
+        if (frame != CR_BAD_DATA || structure != CR_BAD_DATA)
             fail_msg("case %zu is taken for a good shard", i);
         if (!strstr(cr_error_message(), cases[i].said))
             fail_msg("case %zu: \"%s\" where \"%s\" is due", i, cr_error_message(), cases[i].said);
