@@ -13,7 +13,8 @@ usage: launch/fuzz.sh [--jobs N] SECONDS [TARGET…]
   --jobs N  targets side by side (2)
 
 Folders: build/fuzz/grown/TARGET keeps inputs that reached new code, for the next time; build/fuzz/finds/TARGET has what
-made a target fail, and build/fuzz/log/TARGET its messages. To see one again: build/fuzz/tests/fuzz/fuzz_TARGET FILE
+made a target fail in the last run, and build/fuzz/log/TARGET its messages. To see one again:
+build/fuzz/tests/fuzz/fuzz_TARGET FILE
 TEXT
 }
 
@@ -77,7 +78,7 @@ rm -rf "$folder/finds"
 # shellcheck disable=SC2016 # $0 is for the inner shell
 printf '%s\0' "${targets[@]}" | xargs -0 -n 1 -P "$jobs" bash -c 'fuzz "$0"'
 
-stat() { # LOG NAME: a number of libFuzzer's closing statistics; a run that ended early may lack them
+statistic() { # LOG NAME: a number of libFuzzer's closing statistics; a run that ended early may lack them
     sed -n "s/^stat::$2: *//p" "$1" | tail -n 1 | grep . || sed -nE 's/^#([0-9]+).*/\1/p' "$1" | tail -n 1 | grep . || echo 0
 }
 total=0
@@ -85,14 +86,14 @@ failed=0
 printf '\n%-12s %14s %10s %8s %6s\n' target executions "new inputs" "exec/s" finds
 for target in "${targets[@]}"; do
     log=$folder/log/$target
-    executions=$(stat "$log" number_of_executed_units)
+    executions=$(statistic "$log" number_of_executed_units)
     found=$(find "$folder/finds/$target" -type f | wc -l)
     note=
     if [ "$found" -gt 0 ] || grep -q '^exit code' "$log"; then
         failed=1
         note="  $(grep -m 1 -E '^(SUMMARY|fuzz target:|.*runtime error:)' "$log" | cut -c 1-120 || true)"
     fi
-    printf '%-12s %14d %10d %8d %6d%s\n' "$target" "$executions" "$(stat "$log" new_units_added)" \
+    printf '%-12s %14d %10d %8d %6d%s\n' "$target" "$executions" "$(statistic "$log" new_units_added)" \
         $((executions / seconds)) "$found" "$note"
     total=$((total + executions))
 done
