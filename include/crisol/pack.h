@@ -77,6 +77,9 @@ CR_NODISCARD cr_status cr_pack_read_image(const cr_pack *pack, cr_split split, i
 /* Writes a sample's image as a PNG file, atomically, after checking it. Errors: as above; CR_PERMISSION, CR_MISSING. */
 CR_NODISCARD cr_status cr_pack_write_png(const cr_pack *pack, cr_split split, int64_t sample, const char *path);
 
+/* Writes any picture [height, width, 3] as a PNG file, atomically. Errors: CR_IO, CR_PERMISSION, CR_MISSING. */
+CR_NODISCARD cr_status cr_pack_save_png(const char *path, const uint8_t *pixels, int32_t width, int32_t height);
+
 typedef struct cr_pack_damage {
     int64_t n_samples; /* samples whose checksum is wrong */
     int64_t n_files;   /* shards whose size or hash is wrong */

@@ -1,6 +1,7 @@
 /* crisol inspect */
 #include "cli.h"
 #include "crisol/pack.h"
+#include "inspect_grid.h"
 #include "pack_text.h"
 
 #include <getopt.h>
@@ -19,10 +20,13 @@ static const char usage[] =
     "  --sample N      only sample N (0, 1, …) of a split: its row\n"
     "  --split SPLIT   train, val or test (default: train)\n"
     "  --png FILE      with --sample: write the image there\n"
+    "  --augment CONFIG --grid FILE\n"
+    "                  write a picture of some samples of the split, as packed and as a training with CONFIG\n"
+    "                  will see them in its first epochs (PNG)\n"
     "  --help          this text\n";
 
 typedef struct inspect_options {
-    const char *path, *png;
+    const char *path, *png, *augment, *grid;
     cr_split split;
     long long sample; /* -1: none */
     bool json, help;
@@ -41,9 +45,10 @@ static int parse_split(const char *word, cr_split *split)
 static int parse(int argc, char **argv, inspect_options *o)
 {
     static const struct option names[] = {
-        {"json", no_argument, NULL, 'j'},        {"sample", required_argument, NULL, 'n'},
-        {"split", required_argument, NULL, 's'}, {"png", required_argument, NULL, 'p'},
-        {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0}};
+        {"json", no_argument, NULL, 'j'},          {"sample", required_argument, NULL, 'n'},
+        {"split", required_argument, NULL, 's'},   {"png", required_argument, NULL, 'p'},
+        {"augment", required_argument, NULL, 'a'}, {"grid", required_argument, NULL, 'g'},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0}};
     int option;
     while ((option = getopt_long(argc, argv, "h", names, NULL)) != -1) {
         char *end;
@@ -63,6 +68,12 @@ static int parse(int argc, char **argv, inspect_options *o)
         case 'p':
             o->png = optarg;
             break;
+        case 'a':
+            o->augment = optarg;
+            break;
+        case 'g':
+            o->grid = optarg;
+            break;
         case 'h':
             o->help = true;
             return CR_OK;
@@ -74,6 +85,8 @@ static int parse(int argc, char **argv, inspect_options *o)
         return cli_usage_error("inspect", "one PACK is needed");
     if (o->png && o->sample < 0)
         return cli_usage_error("inspect", "--png needs --sample N");
+    if (!o->augment != !o->grid)
+        return cli_usage_error("inspect", "--augment CONFIG and --grid FILE go together");
     o->path = argv[optind];
     return CR_OK;
 }
@@ -95,7 +108,9 @@ static cr_status inspect_pack(const inspect_options *o)
     cr_pack *pack = NULL;
     cr_status status;
     CR_TRY(cr_pack_open(o->path, &pack));
-    if (o->sample >= 0)
+    if (o->grid)
+        CR_TRY(cli_write_grid(pack, o->split, o->augment, o->grid));
+    else if (o->sample >= 0)
         CR_TRY(show_sample(pack, o));
     else if (o->json)
         CR_TRY(cli_print_pack_json(stdout, pack));
