@@ -8,5 +8,6 @@ const char *cr_config_libraries(void);
 const char *cr_comm_libraries(void);
 const char *cr_pack_libraries(void);
 const char *cr_backend_cpu_libraries(void);
+const char *cr_train_libraries(void);
 
 #endif

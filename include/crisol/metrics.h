@@ -48,6 +48,20 @@ CR_NODISCARD cr_status cr_probability_scores_compute(int64_t n, int64_t n_classe
                                                      const int32_t *labels, cr_probability_scores *scores,
                                                      double *roc_auc, double *average_precision);
 
+/* The score of the ODIR-2019 challenge as its published script computes it, over all n · n_classes pairs of sample and
+ * class pooled together (is this the sample's class? yes when its probability is above 0.5): Cohen's kappa of the
+ * pairs, their F1 with average="micro" (both answers counted, so it is the share of right answers), the ROC AUC of the
+ * pairs; score is the mean of the three. The challenge counts patients with several labels; here a sample has one
+ * label. */
+typedef struct cr_odir_scores {
+    double kappa, f1, auc, score;
+} cr_odir_scores;
+/* Probabilities and labels as cr_probability_scores_compute() accepts them. */
+CR_NODISCARD cr_status cr_odir_scores_compute(int64_t n, int64_t n_classes, const double *probabilities,
+                                              const int32_t *labels, cr_odir_scores *scores);
+/* The same from counts[truth * 2 + answer] of the pairs and their AUC. */
+void cr_odir_scores_from(const int64_t counts[4], double auc, cr_odir_scores *scores);
+
 /* First maximum. */
 int32_t cr_argmax(const float *values, int64_t n);
 /* Softmax of a row in double. */

@@ -13,11 +13,16 @@ static const char usage[] =
     "\n"
     "Evaluates a checkpoint of the run directory RUN, each sample of the split exactly once, and writes "
     "RUN/eval-SPLIT/:\n"
-    "metrics.json, report.txt, confusion.csv, predictions.csv. The files do not depend on the number of ranks.\n"
+    "metrics.json (with bootstrap intervals), report.txt, confusion.csv, predictions.csv, predictions.npz, "
+    "errors.csv,\n"
+    "class_frequencies.csv, feature_weights.csv. The files do not depend on the number of ranks.\n"
     "\n"
     "  --split SPLIT       val, test or train (default: test)\n"
     "  --checkpoint WHICH  best (default), last, or the path of a step-N.json\n"
     "  --workers N         threads of a rank that evaluate side by side (default: as the run's config says)\n"
+    "  --importance        also importance.csv: what is lost when a column of the table is shuffled; costs about as "
+    "much\n"
+    "                      again as the evaluation itself\n"
     "  --quiet             write the files, print nothing\n"
     "  --help              this text\n";
 
@@ -34,10 +39,13 @@ static int parse_split(const char *word, cr_split *split)
 
 static int parse(int argc, char **argv, cr_evaluate_options *options, bool *help)
 {
-    static const struct option names[] = {
-        {"split", required_argument, NULL, 's'},   {"checkpoint", required_argument, NULL, 'c'},
-        {"workers", required_argument, NULL, 'w'}, {"quiet", no_argument, NULL, 'q'},
-        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0}};
+    static const struct option names[] = {{"split", required_argument, NULL, 's'},
+                                          {"checkpoint", required_argument, NULL, 'c'},
+                                          {"workers", required_argument, NULL, 'w'},
+                                          {"quiet", no_argument, NULL, 'q'},
+                                          {"importance", no_argument, NULL, 'i'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
     int option;
     while ((option = getopt_long(argc, argv, "h", names, NULL)) != -1) {
         char *end;
@@ -56,6 +64,9 @@ static int parse(int argc, char **argv, cr_evaluate_options *options, bool *help
             break;
         case 'q':
             options->quiet = true;
+            break;
+        case 'i':
+            options->importance = true;
             break;
         case 'h':
             *help = true;

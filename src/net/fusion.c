@@ -102,3 +102,25 @@ done:
     cr_net_destroy(&created);
     return status;
 }
+
+cr_status cr_net_create_fusion_part(const cr_fusion_params *params, cr_fusion_part part, cr_net **net)
+{
+    cr_status status = CR_OK;
+    cr_net *created = NULL;
+    bool image = part == CR_FUSION_IMAGE;
+    int at = CR_VALUE_METADATA;
+    CR_TRY(check_params(params));
+    CR_TRY(cr_net_create_empty(image ? params->image_size : 0, image ? 0 : params->n_features, &created));
+    if (image)
+        CR_TRY(cr_net_add_resnet(created, params->backbone, &at));
+    else if (part == CR_FUSION_METADATA)
+        CR_TRY(add_metadata_mlp(created, params, &at));
+    else
+        CR_TRY(add_head(created, params, &at));
+    CR_TRY(cr_net_finish(created));
+    *net = created;
+    created = NULL;
+done:
+    cr_net_destroy(&created);
+    return status;
+}

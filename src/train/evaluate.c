@@ -27,16 +27,32 @@ done:
 }
 
 static cr_status load(const cr_evaluate_options *options, const cr_session *session, bool maximize,
-                      cr_model_state *state, json_t **checkpoint, cr_evaluation *evaluation)
+                      cr_model_state *state, json_t **checkpoint, cr_safetensors **tensors, cr_evaluation *evaluation)
 {
-    cr_safetensors *tensors = NULL;
     cr_status status = CR_OK;
     CR_TRY(cr_model_state_create(session, NULL, state));
-    CR_TRY(cr_checkpoint_open(options->run, options->checkpoint, maximize, checkpoint, &tensors));
+    CR_TRY(cr_checkpoint_open(options->run, options->checkpoint, maximize, checkpoint, tensors));
     CR_TRY(check_checkpoint(session, *checkpoint, options->run, evaluation));
-    CR_TRY(cr_model_state_restore(session, NULL, tensors, state));
+    CR_TRY(cr_model_state_restore(session, NULL, *tensors, state));
+    evaluation->tensors = *tensors;
 done:
-    cr_safetensors_close(&tensors);
+    return status;
+}
+
+/* *columns is filled on rank 0 only, which writes the files. */
+static cr_status judge_columns(const cr_evaluate_options *options, const cr_session *session,
+                               cr_column_importance **columns, cr_evaluation *evaluation)
+{
+    if (!options->importance)
+        return CR_OK;
+    if (!session->encoder) {
+        cr_log_info("--importance: the model reads no column of the table; there is nothing to shuffle");
+        return CR_OK;
+    }
+    int64_t workers = options->workers > 0 ? options->workers : session->config->cpu.workers;
+    cr_status status =
+        cr_importance_compute(session, evaluation->tensors, workers, options->split, columns, &evaluation->n_columns);
+    evaluation->columns = *columns;
     return status;
 }
 
@@ -62,6 +78,8 @@ cr_status cr_evaluate(cr_comm *comm, const cr_evaluate_options *options)
     cr_team team;
     cr_model_state state;
     json_t *checkpoint = NULL;
+    cr_safetensors *tensors = NULL;
+    cr_column_importance *columns = NULL;
     float *logits = NULL;
     cr_status status = CR_OK;
     memset(&session, 0, sizeof session);
@@ -70,8 +88,8 @@ cr_status cr_evaluate(cr_comm *comm, const cr_evaluate_options *options)
     CR_TRY(cr_comm_agree(comm, cr_session_read_config(options->run, &config)));
     CR_TRY(cr_session_open(comm, config, &session));
     cr_evaluation evaluation = {.session = &session, .split = options->split};
-    CR_TRY(cr_comm_agree(comm,
-                         load(options, &session, cr_monitor_is_maximized(config), &state, &checkpoint, &evaluation)));
+    CR_TRY(cr_comm_agree(
+        comm, load(options, &session, cr_monitor_is_maximized(config), &state, &checkpoint, &tensors, &evaluation)));
     int64_t n = session.subsets[options->split].n_samples;
     if (n == 0) {
         status = cr_fail(CR_MISSING, "the pack %s has no %s samples of these classes", config->data.pack,
@@ -86,9 +104,12 @@ cr_status cr_evaluate(cr_comm *comm, const cr_evaluate_options *options)
     CR_TRY(cr_comm_agree(comm, logits ? CR_OK : cr_fail_memory("logits", bytes)));
     CR_TRY(cr_split_logits(&session, &team, &state, options->split, logits));
     evaluation.logits = logits;
+    CR_TRY(judge_columns(options, &session, &columns, &evaluation));
     CR_TRY(cr_comm_agree(comm, cr_comm_rank(comm) == 0 ? write_files(options, &evaluation) : CR_OK));
 done:
     free(logits);
+    free(columns);
+    cr_safetensors_close(&tensors);
     json_decref(checkpoint);
     cr_team_destroy(&team);
     cr_model_state_destroy(&state);

@@ -3,7 +3,7 @@
 #include "crisol/log.h"
 #include "crisol/run.h"
 #include "crisol/train.h"
-#include "session.h"
+#include "model_state.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -52,9 +52,11 @@ static cr_status collect(const cr_safetensors *tensors, const int64_t *step, col
         const cr_tensor_view *view = cr_safetensors_at(tensors, i);
         if (!is_of_model(view->name))
             continue;
-        if (view->dtype != CR_DTYPE_F32)
+        if (view->dtype != CR_DTYPE_F32 || cr_evaluated_tensor(tensors, view->name)->dtype != CR_DTYPE_F32)
             return cr_fail(CR_BAD_DATA, "tensor %s is not of float32", view->name);
-        all->views[all->n++] = *view;
+        cr_tensor_view *added = &all->views[all->n++];
+        *added = *cr_evaluated_tensor(tensors, view->name);
+        memcpy(added->name, view->name, sizeof added->name);
     }
     return all->n ? CR_OK : cr_fail(CR_BAD_DATA, "the checkpoint has no weights of a model");
 }

@@ -2,6 +2,7 @@
 
 #include "pretrained.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -210,4 +211,12 @@ cr_status cr_model_state_init(const cr_session *session, cr_model_state *state)
 done:
     free(canonical);
     return status;
+}
+
+const cr_tensor_view *cr_evaluated_tensor(const cr_safetensors *file, const char *name)
+{
+    char averaged[CR_TENSOR_NAME_MAX + 8];
+    snprintf(averaged, sizeof averaged, "ema.%s", name);
+    const cr_tensor_view *view = cr_safetensors_find(file, averaged);
+    return view ? view : cr_safetensors_find(file, name);
 }

@@ -46,4 +46,7 @@ void cr_state_image_hash(const cr_state_image *image, char hash[CR_HASH_TEXT]);
 CR_NODISCARD cr_status cr_model_state_restore(const cr_session *session, const cr_optimizer_params *optimizer,
                                               const cr_safetensors *file, cr_model_state *state);
 
+/* A checkpoint's tensor as it is to be evaluated: the average where there is one. Null when absent. */
+const cr_tensor_view *cr_evaluated_tensor(const cr_safetensors *file, const char *name);
+
 #endif

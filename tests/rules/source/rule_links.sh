@@ -7,7 +7,7 @@ layer_of() {
 }
 
 declare -A places=([mpi]="comm reduce" [hdf5]=pack [csv]=pack [jpeg]="pack synth" [png]="pack synth" [yaml]=config
-    [dnnl]=backend [xxhash]="base pack" [curl]=run [cuda]="backend reduce" [cudnn]=backend [nccl]="backend reduce")
+    [dnnl]=backend [xxhash]="base pack" [curl]=run [zip]=train [cuda]="backend reduce" [cudnn]=backend [nccl]="backend reduce")
 
 while IFS= read -r list; do
     module=${list#src/}
