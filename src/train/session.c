@@ -178,7 +178,10 @@ double cr_session_weight_sum(const cr_session *session, const int32_t *labels, i
 
 bool cr_monitor_is_maximized(const cr_config *config)
 {
+    static const char *const smaller_is_better[] = {"loss", "log_loss", "ece"};
     const char *slash = strrchr(config->train.monitor, '/');
-    bool is_loss = slash && !strcmp(slash + 1, "loss");
-    return config->train.mode == 2 || (config->train.mode == 0 && !is_loss);
+    bool is_minimized = false;
+    for (size_t i = 0; slash && i < sizeof smaller_is_better / sizeof *smaller_is_better; i++)
+        is_minimized = is_minimized || !strcmp(slash + 1, smaller_is_better[i]);
+    return config->train.mode == 2 || (config->train.mode == 0 && !is_minimized);
 }

@@ -3,6 +3,7 @@
 #include "crisol/clock.h"
 #include "crisol/metrics.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,6 +137,39 @@ cr_status cr_split_loss(const cr_session *session, cr_split split, const float *
     return CR_OK;
 }
 
+/* Figures of the probabilities; all NaN when a logit is not finite, which is bad but no reason to stop. */
+static cr_status score_probabilities(const cr_session *session, cr_split split, const float *logits,
+                                     cr_split_scores *scores)
+{
+    const cr_subset *subset = &session->subsets[split];
+    int64_t n = subset->n_samples, n_classes = session->n_classes;
+    cr_probability_scores ranked = {NAN, NAN, NAN, NAN, NAN, NAN};
+    cr_odir_scores odir = {.score = NAN};
+    bool finite = true;
+    cr_status status = CR_OK;
+    size_t bytes = (size_t)(n * n_classes) * sizeof(double);
+    double *probabilities = malloc(bytes ? bytes : 1);
+    if (!probabilities)
+        return cr_fail_memory("probabilities", bytes);
+    for (int64_t i = 0; i < n * n_classes; i++)
+        finite = finite && isfinite(logits[i]);
+    for (int64_t i = 0; finite && i < n; i++)
+        cr_softmax(logits + i * n_classes, n_classes, probabilities + i * n_classes);
+    if (finite) {
+        CR_TRY(cr_probability_scores_compute(n, n_classes, probabilities, subset->labels, &ranked, NULL, NULL));
+        CR_TRY(cr_odir_scores_compute(n, n_classes, probabilities, subset->labels, &odir));
+    }
+    scores->roc_auc = ranked.roc_auc_macro;
+    scores->average_precision = ranked.average_precision_macro;
+    scores->log_loss = ranked.log_loss;
+    scores->top2_accuracy = ranked.top2_accuracy;
+    scores->ece = ranked.ece;
+    scores->odir_score = odir.score;
+done:
+    free(probabilities);
+    return status;
+}
+
 /* Figures from logits alone, computed alike on every rank. */
 static cr_status score_logits(const cr_session *session, cr_split split, const float *logits, cr_split_scores *scores)
 {
@@ -156,7 +190,9 @@ static cr_status score_logits(const cr_session *session, cr_split split, const f
                                 .recall_macro = all.recall_macro,
                                 .f1_macro = all.f1_macro,
                                 .f1_weighted = all.f1_weighted,
+                                .kappa = all.kappa,
                                 .n_samples = subset->n_samples};
+    CR_TRY(score_probabilities(session, split, logits, scores));
 done:
     cr_confusion_destroy(&confusion);
     return status;

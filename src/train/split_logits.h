@@ -15,7 +15,9 @@ CR_NODISCARD cr_status cr_split_loss(const cr_session *session, cr_split split, 
 
 typedef struct cr_split_scores {
     double loss; /* cr_split_loss */
-    double accuracy, balanced_accuracy, precision_macro, recall_macro, f1_macro, f1_weighted;
+    double accuracy, balanced_accuracy, precision_macro, recall_macro, f1_macro, f1_weighted, kappa;
+    double roc_auc, average_precision, log_loss, top2_accuracy, ece; /* cr_probability_scores, macro */
+    double odir_score;                                               /* cr_odir_scores */
     double seconds;
     int64_t n_samples;
 } cr_split_scores;

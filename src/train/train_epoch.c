@@ -71,11 +71,18 @@ static void add_validation(const cr_split_scores *scores, figures *row)
     add_figure(row, "val/precision_macro", scores->precision_macro);
     add_figure(row, "val/recall_macro", scores->recall_macro);
     add_figure(row, "val_s", scores->seconds);
+    add_figure(row, "val/kappa", scores->kappa);
+    add_figure(row, "val/roc_auc_macro", scores->roc_auc);
+    add_figure(row, "val/average_precision_macro", scores->average_precision);
+    add_figure(row, "val/log_loss", scores->log_loss);
+    add_figure(row, "val/top2_accuracy", scores->top2_accuracy);
+    add_figure(row, "val/ece", scores->ece);
+    add_figure(row, "val/odir_score", scores->odir_score);
 }
 
 static cr_status find_figure(const figures *row, const char *name, double *value)
 {
-    char known[512] = "";
+    char known[1024] = "";
     for (int i = 0; i < row->n; i++) {
         if (!strcmp(row->names[i], name)) {
             *value = row->values[i];
