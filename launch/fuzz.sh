@@ -70,6 +70,10 @@ fuzz() {
 }
 export -f fuzz
 export folder tests seconds
+# a target that fails cannot clean up; its scratch files belong into memory
+TMPDIR=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || echo "${TMPDIR:-/tmp}")" crisol-fuzz-XXXXXX)
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
 # freed memory is kept from reuse for a while, but not 256 MB of it
 export ASAN_OPTIONS=quarantine_size_mb=16${ASAN_OPTIONS:+:$ASAN_OPTIONS}
 

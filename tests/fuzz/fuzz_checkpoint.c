@@ -5,11 +5,53 @@
 #include "checkpoint_file.h"
 #include "crisol/json.h"
 #include "crisol/optim.h"
+#include "crisol/run.h"
 
 #include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+
+#define JSON "checkpoints/step-20.json"
+static char tensors_hash[CR_HASH_TEXT];
+
+/* A run with the tensors of step 20, whose checkpoints/step-20.json each input becomes that names their hash. */
+static void prepare_run(void)
+{
+    static const float weights[4] = {1, 2, 3, 4};
+    static const cr_tensor_view tensor = {"fc.weight", CR_DTYPE_F32, 2, {2, 2}, weights, sizeof weights};
+    char path[2 * FUZZ_PATH_MAX];
+    if (tensors_hash[0])
+        return;
+    snprintf(path, sizeof path, "%s/checkpoints", fuzz_folder());
+    fuzz_demand(!mkdir(path, 0700), "no folder of checkpoints");
+    snprintf(path, sizeof path, "%s/checkpoints/step-20.safetensors", fuzz_folder());
+    fuzz_demand(cr_safetensors_write(path, &tensor, 1, tensors_hash) == CR_OK, "no tensors");
+}
+
+/* The run is listed and opened as a resumed training would, by its newest and by its best checkpoint. */
+static void open_run(const char *text, size_t bytes)
+{
+    static const char *const which[] = {"last", "best"};
+    cr_checkpoint_info *list = NULL;
+    int64_t n = -1;
+    fuzz_write(JSON, text, bytes);
+    fuzz_demand(cr_checkpoint_list(fuzz_folder(), &list, &n) == CR_OK && n >= 0 && n <= 1, "a list of too many");
+    free(list);
+    for (int i = 0; n > 0 && i < 2; i++) {
+        json_t *state = NULL;
+        cr_safetensors *tensors = NULL;
+        cr_status status = cr_checkpoint_open(fuzz_folder(), which[i], true, &state, &tensors);
+        fuzz_check_refusal(status);
+        fuzz_demand((status == CR_OK) == (state && tensors), "status and checkpoint disagree");
+        if (status == CR_OK)
+            fuzz_demand(cr_safetensors_count(tensors) == 1 && !json_object_get(state, "tensors"), "another checkpoint");
+        cr_safetensors_close(&tensors);
+        json_decref(state);
+    }
+}
 
 static void restore_schedule(const json_t *saved)
 {
@@ -57,6 +99,8 @@ static void try_checkpoint(const char *text, size_t bytes)
         restore_schedule(part);
     if (cr_json_get_object(file.state, "early_stop", "input", &part) == CR_OK)
         restore_early_stop(part);
+    if (file.step == 20 && !strcmp(file.hash, tensors_hash))
+        open_run(text, bytes);
     json_decref(file.state);
     fuzz_accepted = true;
 }
@@ -70,6 +114,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     char hash[CR_HASH_TEXT];
     char *text = malloc(START + DIGITS + bytes + 1);
     fuzz_demand(text, "out of memory");
+    prepare_run();
     try_checkpoint((const char *)data, bytes);
     memcpy(text, CR_CHECKPOINT_START, START);
     memset(text + START, '0', DIGITS);

@@ -1,11 +1,12 @@
 #include "fuzz_input.h"
 
-#include <dirent.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 bool fuzz_accepted;
@@ -96,18 +97,17 @@ const char *fuzz_memory_file(const void *data, size_t bytes)
     return path;
 }
 
+static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *where)
+{
+    (void)info;
+    (void)kind;
+    (void)where;
+    return remove(path);
+}
+
 static void remove_folder(void)
 {
-    DIR *open_folder = opendir(folder);
-    char path[2 * FUZZ_PATH_MAX];
-    for (struct dirent *entry; open_folder && (entry = readdir(open_folder));) {
-        snprintf(path, sizeof path, "%s/%.200s", folder, entry->d_name);
-        if (entry->d_name[0] != '.')
-            unlink(path);
-    }
-    if (open_folder)
-        closedir(open_folder);
-    rmdir(folder);
+    nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 const char *fuzz_folder(void)
@@ -115,10 +115,9 @@ const char *fuzz_folder(void)
     if (folder[0])
         return folder;
     const char *place = getenv("TMPDIR");
-    snprintf(folder, sizeof folder, "%s/crisol-fuzz-XXXXXX",
-             !access("/dev/shm", W_OK)      ? "/dev/shm"
-             : place && strlen(place) < 200 ? place
-                                            : "/tmp");
+    if (!place || !*place || strlen(place) > 200)
+        place = access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm";
+    snprintf(folder, sizeof folder, "%s/crisol-fuzz-XXXXXX", place);
     fuzz_demand(mkdtemp(folder), "cannot make a scratch folder");
     atexit(remove_folder);
     return folder;

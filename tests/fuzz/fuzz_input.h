@@ -40,8 +40,8 @@ uint64_t fuzz_touch_text(const char *text);
 
 /* Writes a file that lives in memory, the same at every call, and returns its path. */
 const char *fuzz_memory_file(const void *data, size_t bytes);
-/* An empty folder (in memory where the system has /dev/shm), made once and removed when the process ends normally,
- * with all plain files in it. */
+/* An empty folder below TMPDIR (/dev/shm when that is not set, so in memory), made once and removed with all that is in
+ * it when the process ends normally. */
 const char *fuzz_folder(void);
 /* Writes folder/name anew. */
 void fuzz_write(const char *name, const void *data, size_t bytes);

@@ -23,13 +23,13 @@ void fuzz_picture(const uint8_t *data, size_t bytes)
     static uint8_t packed[CR_IMAGE_BYTES];
     const char *reason = NULL;
     cr_image image = {0};
-    cr_status status = cr_image_decode(data, bytes, &limits, bytes & 1, &image, &reason);
+    cr_status status = cr_image_decode(data, bytes, &limits, true, &image, &reason);
     fuzz_check_refusal(status);
     fuzz_demand(status == CR_OK || reason, "a refused image has no reason");
     fuzz_feedback(status == CR_OK ? "" : cr_error_message());
     if (status == CR_OK) {
         check_picture(&image);
-        cr_resize how = bytes & 2 ? CR_RESIZE_SQUASH : CR_RESIZE_CROP;
+        cr_resize how = bytes & 1 ? CR_RESIZE_SQUASH : CR_RESIZE_CROP;
         fuzz_demand(cr_image_resize(&image, how, &resizer, packed) == CR_OK, "an image cannot be resized");
         fuzz_touch(packed, sizeof packed);
         fuzz_accepted = true;
