@@ -70,6 +70,21 @@ CR_NODISCARD cr_status cr_run_open(const char *folder, cr_run **run);
 void cr_run_close(cr_run **run);
 const char *cr_run_folder(const cr_run *run);
 
+/* Makes this process the folder's only writer until it is closed, by a lease file with job, host, pid and a number that
+ * rises with each owner; a thread renews it every `heartbeat_s`. An owner that is known to be dead (its pid is gone on
+ * this machine, or it is an earlier start of this Slurm job) is followed at once, another one after three of its
+ * heartbeats without a sign of life by this process's own clock. From then on everything that is published checks that
+ * the lease is still ours: CR_BAD_CONFIG otherwise, naming the new owner. Errors: CR_BAD_CONFIG naming the owner that
+ * lives; CR_IO, CR_PERMISSION. Blocking. */
+CR_NODISCARD cr_status cr_run_take(cr_run *run, double heartbeat_s);
+/* What tells this lease from all others; "" without one. */
+const char *cr_run_token(const cr_run *run);
+/* Whether this process sees the same run directory as the one whose cr_run_token() this is, waiting up to `patience_s`
+ * for a network file system: CR_MISSING if not. */
+CR_NODISCARD cr_status cr_run_find_token(const char *folder, const char *token, double patience_s);
+/* "job 12 on n1, pid 345" when a folder has an owner that may be alive, otherwise "". */
+CR_NODISCARD cr_status cr_run_name_owner(const char *folder, char *text, size_t bytes);
+
 /* Appends one event as a line {"time": …, "event": NAME, …fields}; one write(2), so that lines never mix. `fields` (an
  * object or null) is stolen. */
 CR_NODISCARD cr_status cr_run_journal(cr_run *run, const char *event, struct json_t *fields);

@@ -1,6 +1,7 @@
 #include "run_folder.h"
 #include "crisol/atomic_file.h"
 #include "crisol/log.h"
+#include "lease.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -70,6 +71,7 @@ void cr_run_close(cr_run **run)
         close((*run)->journal);
     if ((*run)->metrics >= 0)
         close((*run)->metrics);
+    cr_lease_release(&(*run)->lease);
     json_decref((*run)->columns);
     free((*run)->folder);
     free(*run);
@@ -79,6 +81,21 @@ void cr_run_close(cr_run **run)
 const char *cr_run_folder(const cr_run *run)
 {
     return run->folder;
+}
+
+cr_status cr_run_take(cr_run *run, double heartbeat_s)
+{
+    return cr_lease_take(run->folder, heartbeat_s, &run->lease);
+}
+
+cr_status cr_run_check_owner(const cr_run *run)
+{
+    return run->lease ? cr_lease_check(run->lease) : CR_OK;
+}
+
+const char *cr_run_token(const cr_run *run)
+{
+    return run->lease ? cr_lease_get_facts(run->lease)->token : "";
 }
 
 /* Offset behind the last newline. */
@@ -143,6 +160,9 @@ done:
 cr_status cr_run_append(const cr_run *run, const char *name, int descriptor, const char *text, size_t bytes)
 {
     struct stat before;
+    cr_status owner = cr_run_check_owner(run);
+    if (owner != CR_OK)
+        return owner;
     if (fstat(descriptor, &before))
         return cr_fail_errno("%s/%s: cannot stat", run->folder, name);
     ssize_t written;
@@ -229,6 +249,7 @@ cr_status cr_run_truncate(cr_run *run, int64_t journal_bytes, int64_t metrics_by
     if (run->metrics >= 0)
         close(run->metrics);
     run->metrics = -1;
+    CR_TRY(cr_run_check_owner(run));
     CR_TRY(cut(run, journal_name, journal_bytes));
     CR_TRY(cut(run, metrics_name, metrics_bytes));
 done:

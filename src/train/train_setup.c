@@ -116,6 +116,7 @@ static cr_status create_local(cr_trainer *trainer)
     const cr_session *session = &trainer->session;
     if (cr_comm_rank(trainer->comm) == 0) {
         CR_TRY(cr_run_open(trainer->options->output, &trainer->run));
+        CR_TRY(cr_run_take(trainer->run, trainer->config->train.heartbeat));
         CR_TRY(cr_saver_create(trainer->run, &trainer->saver));
         trainer->saves.start_s = cr_clock_s();
     }
