@@ -61,7 +61,7 @@ static void test_bf16_rounds_to_nearest_even(void **state)
     assert_true(isnan(cr_bf16_to_float(cr_bf16_from_float(nan))));
     cr_vector vector = cr_splat(0x1.03p0f);
     memcpy(&vector, &nan, sizeof nan);
-    uint16_t halves[CR_LANES];
+    uint16_t halves[2 * CR_LANES]; /* room for floats, too */
     cr_store(halves, 0, vector, true, CR_LANES);
     assert_true(isnan(cr_bf16_to_float(halves[0])));
     for (int i = 1; i < CR_LANES; i++)
