@@ -178,6 +178,9 @@ static cr_status check_config(const cr_trainer *trainer)
     CR_TRY(cr_config_create(&former));
     CR_TRY(cr_config_read(former, path));
     CR_TRY(cr_config_compare(former, trainer->config, &difference));
+    /* one a line, but a message is a single one */
+    for (char *end = difference; end && (end = strchr(end, '\n'));)
+        *end = end[1] ? ';' : '\0';
     if (difference)
         status = cr_fail(CR_BAD_CONFIG, "%s was trained with another config; choose another --output. Differences: %s",
                          trainer->options->output, difference);
