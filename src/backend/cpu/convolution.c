@@ -46,10 +46,14 @@ static cr_status pack_weights(const cr_cpu_program *program, const cr_step *step
 {
     const cr_tensor *tensor = &program->net->tensors[program->net->layers[step->layer].weight];
     float *moved = cr_buffer_data(program, kernel->moved), *work = cr_buffer_data(program, program->fold_work);
-    if (!scale && !kernel->move_plain)
-        return move_weights(program, kernel, weight, moved);
-    cr_weights_scale(tensor, weight, scale, kernel->move_plain, kernel->move ? work : moved);
-    return kernel->move ? move_weights(program, kernel, work, moved) : CR_OK;
+    bool moves = kernel->move || kernel->pairs != CR_PAIRS_NONE;
+    if (scale || kernel->move_plain) {
+        cr_weights_scale(tensor, weight, scale, kernel->move_plain, moves ? work : moved);
+        weight = work;
+    }
+    if (kernel->pairs != CR_PAIRS_NONE)
+        cr_weights_bf16_pack(tensor, &kernel->layout, kernel->pairs, weight, (uint16_t *)moved);
+    return kernel->move ? move_weights(program, kernel, weight, moved) : CR_OK;
 }
 
 /* Batch norm with constant statistics is a factor and a shift a channel: into the weights and the bias. */
@@ -81,9 +85,9 @@ cr_status cr_convolution_prepare(const cr_cpu_program *program, const cr_step *s
     const float *weight = tensor_of(program, state, program->net->layers[step->layer].weight);
     if (!cr_layer_learns(program, step->layer))
         return prepare_evaluation(program, step, state);
-    if (own->forward.move)
+    if (own->forward.moved != CR_NONE)
         CR_TRY(pack_weights(program, step, &own->forward, weight, NULL));
-    if (own->data.move)
+    if (own->data.run && own->data.moved != CR_NONE)
         CR_TRY(pack_weights(program, step, &own->data, weight, NULL));
 done:
     return status;

@@ -4,6 +4,7 @@
 
 #include "norm.h"
 #include "program.h"
+#include "weights_bf16.h"
 
 /* One of the three kernels of a convolution, with the weights in the layout that it wants. */
 typedef struct cr_kernel {
@@ -11,7 +12,9 @@ typedef struct cr_kernel {
     cr_convolution_spec spec;
     cr_operation *move; /* between the state's layout and the kernel's; null where they are the same */
     bool move_plain;    /* it starts from OIHW */
-    int moved;          /* buffer for weights in the kernel's layout */
+    cr_pairs pairs;     /* not NONE: our own move, to `layout` */
+    cr_weight_layout layout;
+    int moved; /* buffer for weights in the kernel's layout */
     int scratch, move_scratch;
 } cr_kernel;
 

@@ -26,11 +26,17 @@ static void destroy_kernel(cr_kernel *kernel)
 
 /* A kernel and, where it wants another layout than the state's, the way of the weights. Both null, with CR_OK, where
  * the library lacks one of them. */
-static cr_status create_kernel(cr_cpu_program *program, const cr_convolution_spec *spec, cr_kernel *kernel)
+static cr_status create_kernel(cr_cpu_program *program, const cr_tensor *tensor, const cr_convolution_spec *spec,
+                               cr_kernel *kernel)
 {
     cr_status status = CR_OK;
+    kernel->pairs = CR_PAIRS_NONE;
     CR_TRY(cr_convolution_create(program->engine, spec, &kernel->run));
     if (!kernel->run || cr_operation_weights_are_native(kernel->run))
+        goto done;
+    if (spec->pass != CR_PASS_WEIGHTS && cr_operation_weight_layout(kernel->run, &kernel->layout))
+        kernel->pairs = cr_weights_bf16_kind(tensor, &kernel->layout);
+    if (kernel->pairs != CR_PAIRS_NONE)
         goto done;
     if (spec->pass == CR_PASS_WEIGHTS) {
         CR_TRY(cr_weights_unpack_create(program->engine, kernel->run, &kernel->move));
@@ -51,10 +57,11 @@ static cr_status choose_kernel(cr_cpu_program *program, const cr_step *step, cr_
                                cr_kernel *kernel)
 {
     cr_status status = CR_OK;
-    CR_TRY(create_kernel(program, spec, kernel));
+    const cr_tensor *tensor = &program->net->tensors[program->net->layers[step->layer].weight];
+    CR_TRY(create_kernel(program, tensor, spec, kernel));
     if (!kernel->run && spec->winograd) {
         spec->winograd = false;
-        CR_TRY(create_kernel(program, spec, kernel));
+        CR_TRY(create_kernel(program, tensor, spec, kernel));
     }
     if (!kernel->run)
         status = cr_fail(CR_BAD_CONFIG, "oneDNN has no %s kernel for layer %s on this processor: %s",
@@ -79,7 +86,7 @@ static cr_status plan_kernel(cr_cpu_program *program, const cr_step *step, cr_co
     size_t scratch = own ? cr_winograd_scratch_bytes(spec) : cr_operation_scratch_bytes(kernel->run);
     CR_TRY(cr_buffer_add(program, scratch, time, &kernel->scratch));
     bool native = own || cr_operation_weights_are_native(kernel->run);
-    if (!native)
+    if (kernel->move)
         CR_TRY(cr_buffer_add(program, cr_operation_scratch_bytes(kernel->move), gradient ? time : CR_TIME_PREPARE,
                              &kernel->move_scratch));
     if (!native || fold)

@@ -355,6 +355,11 @@ size_t cr_operation_weight_bytes(const cr_operation *operation)
     return operation->has_weights ? dnnl_memory_desc_get_size(CR_SHAPE_VIEW(operation->weights)) : 0;
 }
 
+bool cr_operation_weight_layout(const cr_operation *operation, cr_weight_layout *layout)
+{
+    return operation->has_weights && cr_shape_layout(CR_SHAPE_VIEW(operation->weights), layout);
+}
+
 bool cr_operation_weights_are_native(const cr_operation *operation)
 {
     return operation->weights_are_native;

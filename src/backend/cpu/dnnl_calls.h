@@ -71,6 +71,21 @@ size_t cr_operation_scratch_bytes(const cr_operation *operation);
 size_t cr_operation_weight_bytes(const cr_operation *operation); /* of a convolution */
 bool cr_operation_weights_are_native(const cr_operation *operation);
 
+/* Layout of a convolution's weights as blocks of blocks: element (o, i, ky, kx) lies at Σ (coordinate / its blocks) ·
+ * stride plus its place inside the innermost block, which `blocks` cut from the outermost on. */
+enum {
+    CR_LAYOUT_BLOCKS = 4
+};
+typedef struct cr_weight_layout {
+    int64_t strides[4]; /* elements, of o, i, ky, kx */
+    int n_blocks;
+    int64_t blocks[CR_LAYOUT_BLOCKS]; /* sizes */
+    int dims[CR_LAYOUT_BLOCKS];       /* which coordinate each cuts: 0 = o, 1 = i */
+    bool bf16;
+} cr_weight_layout;
+/* False when the layout is of another kind, or padded. */
+bool cr_operation_weight_layout(const cr_operation *operation, cr_weight_layout *layout);
+
 /* The arrays of one run, 64-byte aligned; those that the operation does not have are ignored.
  * Convolution forward: reads src, weights, bias, writes dst. CR_PASS_DATA: reads dst, weights, writes src.
  * CR_PASS_WEIGHTS: reads src, dst, writes weights. Product: a = src, b = weights. Pack, unpack: src → dst. */

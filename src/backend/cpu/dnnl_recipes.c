@@ -39,6 +39,56 @@ void cr_shape_forget(cr_shape_desc *desc)
     memset(desc, 0, sizeof *desc);
 }
 
+/* Strides, sizes and coordinates of blocks, as each version keeps them. */
+static bool read_blocking(cr_shape_view view, const dnnl_dim_t **strides, const dnnl_dim_t **dims,
+                          const dnnl_dim_t **padded, int *n_blocks, const dnnl_dim_t **blocks,
+                          const dnnl_dim_t **indices, dnnl_data_type_t *type)
+{
+#if DNNL_VERSION_MAJOR >= 3
+    dnnl_format_kind_t kind;
+    return dnnl_memory_desc_query(view, dnnl_query_format_kind, &kind) == dnnl_success && kind == dnnl_blocked &&
+           dnnl_memory_desc_query(view, dnnl_query_strides, strides) == dnnl_success &&
+           dnnl_memory_desc_query(view, dnnl_query_dims, dims) == dnnl_success &&
+           dnnl_memory_desc_query(view, dnnl_query_padded_dims, padded) == dnnl_success &&
+           dnnl_memory_desc_query(view, dnnl_query_inner_nblks_s32, n_blocks) == dnnl_success &&
+           dnnl_memory_desc_query(view, dnnl_query_inner_blks, blocks) == dnnl_success &&
+           dnnl_memory_desc_query(view, dnnl_query_inner_idxs, indices) == dnnl_success &&
+           dnnl_memory_desc_query(view, dnnl_query_data_type, type) == dnnl_success;
+#else
+    const dnnl_blocking_desc_t *blocking = &view->format_desc.blocking;
+    *strides = blocking->strides;
+    *dims = view->dims;
+    *padded = view->padded_dims;
+    *n_blocks = blocking->inner_nblks;
+    *blocks = blocking->inner_blks;
+    *indices = blocking->inner_idxs;
+    *type = view->data_type;
+    return view->format_kind == dnnl_blocked && view->extra.flags == 0;
+#endif
+}
+
+bool cr_shape_layout(cr_shape_view view, cr_weight_layout *layout)
+{
+    const dnnl_dim_t *strides, *dims, *padded, *blocks, *indices;
+    dnnl_data_type_t type;
+    int n_blocks;
+    if (!read_blocking(view, &strides, &dims, &padded, &n_blocks, &blocks, &indices, &type) ||
+        n_blocks > CR_LAYOUT_BLOCKS || (type != dnnl_bf16 && type != dnnl_f32))
+        return false;
+    layout->bf16 = type == dnnl_bf16;
+    layout->n_blocks = n_blocks;
+    for (int d = 0; d < 4; d++) {
+        layout->strides[d] = strides[d];
+        if (dims[d] != padded[d])
+            return false;
+    }
+    for (int b = 0; b < n_blocks; b++) {
+        layout->blocks[b] = blocks[b];
+        layout->dims[b] = (int)indices[b];
+    }
+    return true;
+}
+
 cr_status cr_attributes_create(bool sum, bool relu, dnnl_primitive_attr_t *attributes)
 {
     cr_status status = CR_OK;

@@ -29,6 +29,8 @@ CR_NODISCARD cr_status cr_shape_describe(cr_shape_desc *desc, int n_dims, const 
                                          dnnl_format_tag_t tag);
 CR_NODISCARD cr_status cr_shape_copy(cr_shape_desc *desc, cr_shape_view from);
 void cr_shape_forget(cr_shape_desc *desc);
+/* See cr_operation_weight_layout(); of four-dimensional descriptors. */
+bool cr_shape_layout(cr_shape_view view, cr_weight_layout *layout);
 
 /* Scratch memory is the caller's, so that one arena serves all operations. */
 CR_NODISCARD cr_status cr_attributes_create(bool sum, bool relu, dnnl_primitive_attr_t *attributes);
