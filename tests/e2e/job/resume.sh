@@ -6,6 +6,7 @@
 
 pack=$2/synthetic-pack
 echo '{}' >"$scratch/empty.yaml"
+config=$scratch/empty.yaml
 common=(--set "data.pack=$pack" --set data.batch=16 --set data.micro_batch=4 --set data.limit_train=48
     --set data.limit_val=16 --set train.epochs=2 --set cpu.eval_batch=8 --set augment.hflip=0.5 --set schedule.name=cosine
     --set train.keep_last=2)
@@ -18,7 +19,7 @@ sums() {
 train() { # NAME RANKS [MORE…]
     local name=$1 n=$2
     shift 2
-    ranks "$n" "$crisol" train "$scratch/empty.yaml" --output "$scratch/$name" --quiet "${common[@]}" "$@"
+    ranks "$n" "$crisol" train "$config" --output "$scratch/$name" --quiet "${common[@]}" "$@"
 }
 
 # stop_everywhere NAME "STEPS" MORE…: the same training, stopped after each of the steps and gone on with at another number of ranks
@@ -42,6 +43,9 @@ stop_everywhere() {
 
 stop_everywhere whole "2 3"
 stop_everywhere metadata "1 2 3 4 5" --set model.inputs=metadata --set schedule.name=plateau --set optimizer.name=sgd
+config=$(dirname "$0")/everything.yaml # stopped while its lower half is frozen, and afterwards
+stop_everywhere everything "1 5" --set schedule.name=one_cycle
+config=$scratch/empty.yaml
 
 # a signal to one rank stops all after the same step
 rm -rf "$scratch/signalled"

@@ -24,10 +24,23 @@ fingerprint() { # of the last weights and of the evaluation files
 
 run() { # NAME PRECISION RANKS WORKERS
     rm -rf "${scratch:?}/$1"
-    ranks "$3" "$crisol" train "$scratch/empty.yaml" --output "$scratch/$1" --quiet "${common[@]}" \
+    ranks "$3" "$crisol" train "$config" --output "$scratch/$1" --quiet "${common[@]}" \
         --set "train.precision=$2" --set "cpu.workers=$4"
     ranks "$3" "$crisol" eval "$scratch/$1" --quiet
     fingerprint "$scratch/$1" >"$scratch/$1.sums"
+}
+
+same_at() { # NAME PRECISION SHAPE…: ranks x workers
+    local name=$1 precision=$2 shape
+    shift 2
+    run "$name-1x1" "$precision" 1 1
+    for shape in "$@"; do
+        run "$name-$shape" "$precision" "${shape%x*}" "${shape#*x}"
+        diff "$scratch/$name-1x1.sums" "$scratch/$name-$shape.sums" ||
+            fail "$name at ${shape%x*} ranks x ${shape#*x} workers differs from 1 x 1"
+        echo "ok: $name, ${shape%x*} ranks x ${shape#*x} workers: the same bytes as 1 x 1"
+    done
+    cat "$scratch/$name-1x1.sums"
 }
 
 for precision in f32 bf16; do
@@ -35,12 +48,11 @@ for precision in f32 bf16; do
         echo "skipped: bf16, which this machine's cores have no instructions for"
         continue
     fi
-    run "$precision-1x1" "$precision" 1 1
-    for shape in 1x2 2x1 2x2 3x1 4x1; do
-        run "$precision-$shape" "$precision" "${shape%x*}" "${shape#*x}"
-        diff "$scratch/$precision-1x1.sums" "$scratch/$precision-$shape.sums" ||
-            fail "$precision at ${shape%x*} ranks x ${shape#*x} workers differs from 1 x 1"
-        echo "ok: $precision, ${shape%x*} ranks x ${shape#*x} workers: the same bytes as 1 x 1"
-    done
-    cat "$scratch/$precision-1x1.sums"
+    config=$scratch/empty.yaml
+    same_at "$precision" "$precision" 1x2 2x1 2x2 3x1 4x1
 done
+
+# every augmentation, mixing, sampler, clipping, averaging, freezing, on the pack whose every class is among few samples
+config=$(dirname "$0")/everything.yaml
+common+=(--set "data.pack=$packs/synthetic-pack" --set 'model.metadata.columns=[]')
+same_at everything f32 2x2 3x1 4x1
