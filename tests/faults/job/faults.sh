@@ -1,0 +1,59 @@
+# shellcheck shell=bash disable=SC2034
+# Sourced by the fault tests: a short training (a table only, so that a step takes a millisecond), what it ends in when
+# nobody disturbs it, and the count of tries and losses. A loss is a try after which a resume does not end in the very
+# bytes of the undisturbed training.
+# shellcheck source=../../support/shell.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../../support/shell.sh"
+
+pack=${2:?usage: TEST SCRATCH_FOLDER PACKS [OPTION …]}/synthetic-pack
+epochs=${FAULT_EPOCHS:-30}
+tries=0
+losses=0
+rm -rf "${scratch:?}"/*
+cat >"$scratch/train.yaml" <<YAML
+data: {pack: $pack, batch: 16, micro_batch: 4, limit_train: 48, limit_val: 16}
+model: {inputs: metadata}
+train: {epochs: $epochs, checkpoint_steps: 2, watchdog: 20, heartbeat: 60}
+YAML
+
+# train RUN [OPTION …]: the command, for a launcher or strace to start
+train() {
+    local run=$1
+    shift
+    command=("$crisol" train "$scratch/train.yaml" --output "$scratch/$run" --quiet "$@")
+}
+
+# result RUN: the last weights, and the columns of metrics.csv that are no times
+result() {
+    (cd "$scratch/$1" && sha256sum "$(printf '%s\n' checkpoints/*.safetensors | sort -V | tail -n 1)" &&
+        cut -d , -f 1-7 metrics.csv && grep -c '"event": "epoch"' journal.jsonl)
+}
+
+undisturbed() {
+    train undisturbed
+    "${command[@]}"
+    result undisturbed >"$scratch/undisturbed.txt"
+}
+
+# must_resume RUN WHAT [LAUNCHER…]: goes on to the end, which must be that of the undisturbed training
+must_resume() {
+    local run=$1 what=$2 code=0
+    shift 2
+    tries=$((tries + 1))
+    train "$run"
+    timeout 120 "$@" "${command[@]}" 2>"$scratch/resume.txt" || code=$?
+    if [ "$code" != 0 ] || ! result "$run" >"$scratch/resumed.txt" || ! cmp -s "$scratch/undisturbed.txt" "$scratch/resumed.txt"; then
+        losses=$((losses + 1))
+        printf 'LOST (resume gave %s): %s\n' "$code" "$what"
+        tail -n 3 "$scratch/resume.txt"
+        diff "$scratch/undisturbed.txt" "$scratch/resumed.txt" | head -n 4 || true
+        cp -r "$scratch/$run" "$scratch/lost-$tries"
+    fi
+}
+
+# finish WHAT: one line, also for run-all's table
+finish() {
+    printf '%s: %d tries, %d lost\n' "$1" "$tries" "$losses"
+    [ -z "${FAULT_REPORT:-}" ] || printf '%s\t%d\t%d\n' "$1" "$tries" "$losses" >>"$FAULT_REPORT"
+    [ "$tries" -gt 0 ] && [ "$losses" = 0 ] || fail "$1: $losses of $tries lost"
+}
