@@ -1,6 +1,71 @@
 /* A training step and an evaluation of each backbone on a small image: the CPU backend against the reference. The last
  * stage has one pixel here, so that a batch norm divides by the deviation of six numbers, over and over: rounding grows
  * to 3e-4 in the deepest net. A net wired wrongly is off by its own size. */
+#include "crisol/backend.h"
+#include "formula.h"
+#include "fusion_case.h"
+#include "parity.h"
+#include "reference_backend.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum {
+    SIDE = 32,
+    BATCH = 6,
+    FEATURES = 3,
+    CLASSES = 4
+};
+
+typedef struct outcome {
+    float *gradient, *trained, *evaluated;
+} outcome;
+
+static void expect_ok(cr_status status)
+{
+    if (status != CR_OK)
+        fail_msg("%s", cr_error_message());
+}
+
+static void compute(cr_status (*open)(cr_backend **), const cr_net *net, const float *state, const cr_batch *batch,
+                    outcome *result)
+{
+    cr_backend *backend = NULL;
+    cr_program *program = NULL;
+    int64_t n = net->n_params + net->n_stats;
+    double losses[BATCH];
+    float *native = aligned_floats(n), *gradient = aligned_floats(n);
+    *result = (outcome){aligned_floats(n), aligned_floats(BATCH * CLASSES), aligned_floats(BATCH * CLASSES)};
+    cr_program_params params = {
+        .micro_batch = BATCH, .training = true, .convolution = CR_CONVOLUTION_DIRECT, .n_threads = 1};
+    expect_ok(open(&backend));
+    cr_backend_state_import(backend, net, state, native);
+    expect_ok(cr_program_create(backend, net, &params, &program));
+    expect_ok(cr_program_train(program, native, batch, gradient, &(cr_batch_result){result->trained, losses}));
+    cr_program_destroy(&program);
+    cr_backend_state_export(backend, net, gradient, result->gradient);
+    params.training = false;
+    expect_ok(cr_program_create(backend, net, &params, &program));
+    expect_ok(cr_program_evaluate(program, native, batch, result->evaluated));
+    cr_program_destroy(&program);
+    cr_backend_close(&backend);
+    free(native);
+    free(gradient);
+}
+
+static void free_outcome(outcome *result)
+{
+    free(result->gradient);
+    free(result->trained);
+    free(result->evaluated);
+}
+
+/* |a - b| / |b|, Euclidean */
 static double distance(const float *a, const float *b, int64_t n)
 {
     double difference = 0, size = 0;
@@ -34,7 +99,7 @@ static void judge(const char *backbone)
     formula_metadata(BATCH, FEATURES, 1, metadata);
     formula_labels(BATCH, CLASSES, 1, labels);
     formula_state(net, 1, state);
-    cr_loss loss = {NULL, 0.05, BATCH};
+    cr_loss loss = {.label_smoothing = 0.05, .weight_sum = BATCH};
     cr_batch batch = {.images = images,
                       .metadata = metadata,
                       .labels = labels,
