@@ -3,6 +3,10 @@
 
 #include <math.h>
 
+enum {
+    STRIP = 4 /* half vectors handled together: what 16 registers hold */
+};
+
 typedef struct pool_job {
     cr_window window;
     cr_shape in, out;
@@ -28,41 +32,54 @@ typedef struct pool_pixel {
     int64_t y0, y1, x0, x1, top, left, from, to;
 } pool_pixel;
 
-CR_INLINE void forward_lanes(const pool_job *job, const pool_pixel *pixel, int64_t lane, bool has_index, bool bf16,
-                             int lanes)
+/* `halves` half vectors at once, so that what is counted for a pixel of the window is counted for all. */
+CR_INLINE void forward_lanes(const pool_job *job, const pool_pixel *pixel, int64_t lane, int halves, bool has_index,
+                             bool bf16, int lanes)
 {
     int64_t kernel = job->window.kernel, stride = job->in_group.pixel_stride;
-    cr_half_vector best = (cr_half_vector){0} - INFINITY;
+    cr_half_vector best[STRIP];
+    cr_half_vector_int where[STRIP];
     int first = (int)((pixel->y0 - pixel->top) * kernel + pixel->x0 - pixel->left);
-    cr_half_vector_int where = (cr_half_vector_int){0} + first;
+    int32_t start[CR_HALF_LANES];
+    for (int l = 0; l < CR_HALF_LANES; l++)
+        start[l] = first;
+    for (int h = 0; h < halves; h++) {
+        best[h] = (cr_half_vector){0} - INFINITY;
+        memcpy(&where[h], start, sizeof start);
+    }
     for (int64_t y = pixel->y0; y < pixel->y1; y++) {
         int64_t at = pixel->from + lane + (y * job->in.width + pixel->x0) * stride;
         int position = (int)((y - pixel->top) * kernel + pixel->x0 - pixel->left);
-        for (int64_t x = pixel->x0; x < pixel->x1; x++, at += stride, position++) {
-            cr_half_vector value = cr_half_load(job->x, at, bf16, lanes);
-            cr_half_vector_int better = (value > best) | (value != value);
-            best = (cr_half_vector)(((cr_half_vector_int)value & better) | ((cr_half_vector_int)best & ~better));
-            if (has_index)
-                where = (position & better) | (where & ~better);
-        }
+        for (int64_t x = pixel->x0; x < pixel->x1; x++, at += stride, position++)
+            for (int h = 0; h < halves; h++) {
+                cr_half_vector value = cr_half_load(job->x, at + h * CR_HALF_LANES, bf16, lanes);
+                cr_half_vector_int better = (value > best[h]) | (value != value), old = (cr_half_vector_int)best[h];
+                best[h] = (cr_half_vector)(((cr_half_vector_int)value & better) | (old & ~better));
+                if (has_index)
+                    where[h] = (position & better) | (where[h] & ~better);
+            }
     }
-    cr_half_store(job->y, pixel->to + lane, best, bf16, lanes);
-    if (has_index) {
-        cr_half_vector_byte bytes =
-            __builtin_convertvector(__builtin_convertvector(where, cr_half_vector_half), cr_half_vector_byte);
-        memcpy(job->index + pixel->to + lane, &bytes, (size_t)lanes);
+    for (int h = 0; h < halves; h++) {
+        int64_t to = pixel->to + lane + h * CR_HALF_LANES;
+        cr_half_store(job->y, to, best[h], bf16, lanes);
+        if (has_index) {
+            cr_half_vector_byte bytes =
+                __builtin_convertvector(__builtin_convertvector(where[h], cr_half_vector_half), cr_half_vector_byte);
+            memcpy(job->index + to, &bytes, (size_t)lanes);
+        }
     }
 }
 
 CR_INLINE void forward_pixel(const pool_job *job, const pool_pixel *pixel, bool has_index, bool bf16, int vectors,
                              int lanes)
 {
+    const int halves = vectors == 1 ? 2 : STRIP;
     if (lanes == CR_LANES)
-        for (int lane = 0; lane < vectors * CR_LANES; lane += CR_HALF_LANES)
-            forward_lanes(job, pixel, lane, has_index, bf16, CR_HALF_LANES);
+        for (int lane = 0; lane < vectors * CR_LANES; lane += halves * CR_HALF_LANES)
+            forward_lanes(job, pixel, lane, halves, has_index, bf16, CR_HALF_LANES);
     else
         for (int lane = 0; lane < lanes; lane += CR_HALF_LANES)
-            forward_lanes(job, pixel, lane, has_index, bf16, (int)smallest(lanes - lane, CR_HALF_LANES));
+            forward_lanes(job, pixel, lane, 1, has_index, bf16, (int)smallest(lanes - lane, CR_HALF_LANES));
 }
 
 CR_INLINE void forward_planes(const pool_job *job, const cr_group *group, bool has_index, bool bf16, int vectors,
@@ -129,38 +146,44 @@ typedef struct pool_cover {
     int64_t oy0, oy1, ox0, ox1, y, x, from, to;
 } pool_cover;
 
-CR_INLINE void backward_lanes(const pool_job *job, const pool_cover *cover, int64_t lane, int64_t stride, bool bf16,
-                              int lanes)
+CR_INLINE void backward_lanes(const pool_job *job, const pool_cover *cover, int64_t lane, int64_t stride, int halves,
+                              bool bf16, int lanes)
 {
-    cr_half_vector total = {0};
+    cr_half_vector total[STRIP];
+    for (int h = 0; h < halves; h++)
+        total[h] = (cr_half_vector){0};
     for (int64_t oy = cover->oy0; oy < cover->oy1; oy++)
         for (int64_t ox = cover->ox0; ox < cover->ox1; ox++) {
             int64_t ky = cover->y - oy * job->window.stride + job->window.padding;
             int64_t kx = cover->x - ox * job->window.stride + job->window.padding;
             int64_t at = cover->from + lane + (oy * job->out.width + ox) * stride;
-            cr_half_vector g = cr_half_load(job->dy, at, bf16, lanes);
-            if (job->dy1)
-                g += cr_half_load(job->dy1, at, bf16, lanes);
-            cr_half_vector_byte bytes = {0};
-            memcpy(&bytes, job->index + at, (size_t)lanes);
-            cr_half_vector_int position =
-                __builtin_convertvector(__builtin_convertvector(bytes, cr_half_vector_half), cr_half_vector_int);
-            cr_half_vector_int chosen = position == (int)(ky * job->window.kernel + kx);
-            total += (cr_half_vector)((cr_half_vector_int)g & chosen);
+            int position = (int)(ky * job->window.kernel + kx);
+            for (int h = 0; h < halves; h++, at += CR_HALF_LANES) {
+                cr_half_vector g = cr_half_load(job->dy, at, bf16, lanes);
+                if (job->dy1)
+                    g += cr_half_load(job->dy1, at, bf16, lanes);
+                cr_half_vector_byte bytes = {0};
+                memcpy(&bytes, job->index + at, (size_t)lanes);
+                cr_half_vector_int chosen = __builtin_convertvector(__builtin_convertvector(bytes, cr_half_vector_half),
+                                                                    cr_half_vector_int) == position;
+                total[h] += (cr_half_vector)((cr_half_vector_int)g & chosen);
+            }
         }
-    cr_half_store(job->dx, cover->to + lane, total, bf16, lanes);
+    for (int h = 0; h < halves; h++)
+        cr_half_store(job->dx, cover->to + lane + h * CR_HALF_LANES, total[h], bf16, lanes);
 }
 
 /* One input pixel: gathers, so that the order of additions is fixed and nothing is cleared first. */
 CR_INLINE void backward_pixel(const pool_job *job, const cr_group *group, const pool_cover *cover, bool bf16,
                               int vectors, int lanes)
 {
+    const int halves = vectors == 1 ? 2 : STRIP;
     if (lanes == CR_LANES)
-        for (int lane = 0; lane < vectors * CR_LANES; lane += CR_HALF_LANES)
-            backward_lanes(job, cover, lane, group->pixel_stride, bf16, CR_HALF_LANES);
+        for (int lane = 0; lane < vectors * CR_LANES; lane += halves * CR_HALF_LANES)
+            backward_lanes(job, cover, lane, group->pixel_stride, halves, bf16, CR_HALF_LANES);
     else
         for (int lane = 0; lane < lanes; lane += CR_HALF_LANES)
-            backward_lanes(job, cover, lane, group->pixel_stride, bf16, (int)smallest(lanes - lane, CR_HALF_LANES));
+            backward_lanes(job, cover, lane, group->pixel_stride, 1, bf16, (int)smallest(lanes - lane, CR_HALF_LANES));
 }
 
 CR_INLINE void backward_kernel(const pool_job *job, const cr_group *group, bool bf16, int vectors, int lanes)

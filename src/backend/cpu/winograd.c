@@ -26,14 +26,13 @@ bool cr_winograd_supports(const cr_convolution_spec *spec)
            spec->dst.shape.channels % CR_WINO_CHANNELS == 0 && cr_engine_isa() >= CR_ISA_AVX512;
 }
 
-/* Tiles of a block: few where one block of channels is all there is, so that everything fits the cache; more where
- * weights are transformed again for every block of tiles. */
+/* Tiles of a block, as measured: few where one block of channels is
+ * all there is, so that everything stays in the cache; more where weights are transformed again for every block. */
 static int64_t tiles_of_block(const cr_convolution_spec *spec, int64_t n_tiles)
 {
-    int64_t wider =
-        spec->src.shape.channels > spec->dst.shape.channels ? spec->src.shape.channels : spec->dst.shape.channels;
-    int64_t most = wider <= CR_WINO_CHANNELS ? 56 : 64;
-    if (spec->pass == CR_PASS_WEIGHTS && wider > CR_WINO_CHANNELS)
+    int64_t in = spec->src.shape.channels, out = spec->dst.shape.channels, wider = in > out ? in : out;
+    int64_t most = wider <= CR_WINO_CHANNELS ? 28 : 64;
+    if (spec->pass == CR_PASS_WEIGHTS && wider > 2 * CR_WINO_CHANNELS)
         most = 128;
     int64_t n_blocks = (n_tiles + most - 1) / most;
     return (n_tiles + n_blocks - 1) / n_blocks;
