@@ -28,6 +28,9 @@ train slow 1 "${sgd[@]}" --set optimizer.backbone_lr=0.125
 train frozen 3 --set model.freeze=layer2 --set model.unfreeze_epoch=1 --set train.checkpoint_steps=1
 train averaged 3 --set train.ema=0.75 --set train.checkpoint_steps=1
 train named 1 "${sgd[@]}" --set 'loss.class_weights={striped-small: 0, dotted-small: 0.5, striped-large: 2, dotted-large: 1}'
+"$crisol" train "$scratch/empty.yaml" --output "$scratch/run-watched" --quiet --set "data.pack=$pack" --set model.inputs=metadata \
+    --set train.epochs=2 --set train.ema=0.5 --set train.monitor=val/ece
+"$crisol" eval "$scratch/run-watched" --split val --checkpoint last --quiet
 "$crisol" export "$scratch/run-averaged" --output "$scratch/averaged.safetensors" --checkpoint last
 
 expect_code 78 "no weight for class 'dotted-large'" "$crisol" train "$scratch/empty.yaml" --output "$scratch/run-bad" \
@@ -38,7 +41,7 @@ expect_code 78 'micro_batch of 2' "$crisol" train "$scratch/empty.yaml" --output
     --set "data.pack=$pack" --set data.micro_batch=1 --set augment.mixup=1
 
 python3 - "$scratch" <<'PY'
-import array, glob, json, math, os, struct, sys
+import array, csv, json, math, os, struct, sys
 scratch = sys.argv[1]
 
 def read(path):
@@ -116,5 +119,15 @@ for n in names:
             check(False, f"the average of {n} in step {s + 1}")
 exported = read(scratch + "/averaged.safetensors")
 check(all(exported[n] == averaged[2]["ema." + n] for n in names), "the average is as defined, and is what is exported")
+with open(scratch + "/run-watched/metrics.csv", newline="") as f:
+    row = list(csv.DictReader(f))[-1]
+with open(scratch + "/run-watched/eval-val/metrics.json") as f:
+    evaluated = json.load(f)
+figures = ["accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "precision_macro", "recall_macro", "loss", "kappa",
+           "roc_auc_macro", "average_precision_macro", "log_loss", "top2_accuracy", "ece", "odir_score"]
+for figure in figures:
+    check(abs(float(row["val/" + figure]) - evaluated[figure]) < 1e-12, f"val/{figure} is what crisol eval finds")
+with open(scratch + "/run-watched/checkpoints/" + max(os.listdir(scratch + "/run-watched/checkpoints"))[:-11] + "json") as f:
+    check(json.load(f)["metric"] == float(row["val/ece"]), "the checkpoint knows the figure that is monitored")
 check(any(x != y for x, y in zip(step("named")["head.0.weight"], free["head.0.weight"])), "weights by name take part")
 PY
