@@ -7,11 +7,11 @@
  */
 #include "shard_hdf5.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -174,33 +174,37 @@ done:
     return status;
 }
 
-/* A file to make the shard in, its name in `name`; in memory where the system has a place for that. HDF5 refuses files
- * without a name. */
-static int make_scratch(char *name, size_t bytes)
+/* Makes the shard in a file that nobody else sees, in memory where the system has a place for that. HDF5 wants a name
+ * to make a file; right after, the name is gone. The arrays are holes and take no room. */
+static cr_status make_shard(shard_frame *frame, const cr_shard_info *info, cr_shard_offsets *offsets)
 {
     const char *const places[] = {"/dev/shm", getenv("TMPDIR"), "/tmp"};
-    int descriptor = -1;
-    for (size_t i = 0; descriptor < 0 && i < sizeof places / sizeof *places; i++) {
-        int length = places[i] ? snprintf(name, bytes, "%s/crisol-shard-XXXXXX", places[i]) : -1;
-        if (length > 0 && (size_t)length < bytes)
-            descriptor = mkostemp(name, O_CLOEXEC);
+    cr_status status = CR_IO;
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        char name[4096];
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        int length = places[i] ? snprintf(name, sizeof name, "%s/crisol-shard-%ld-%ld-%ld", places[i], (long)getpid(),
+                                          (long)now.tv_sec, now.tv_nsec)
+                               : -1;
+        if (length < 0 || (size_t)length >= sizeof name)
+            continue;
+        status = cr_shard_make(name, info, offsets, &frame->descriptor);
+        if (status == CR_OK)
+            return CR_OK;
+        if (frame->descriptor >= 0)
+            close(frame->descriptor);
+        frame->descriptor = -1;
     }
-    return descriptor;
+    return cr_fail_context(status, "%s: nothing to compare it with", frame->path);
 }
 
-/* Makes the shard; its arrays are holes and take no room. */
 static cr_status make_frame(shard_frame *frame, const cr_shard_info *info, cr_shard_offsets *offsets, uint64_t *bytes)
 {
-    char name[4096];
     uint8_t superblock[SUPERBLOCK_BYTES];
     struct stat file;
-    frame->descriptor = make_scratch(name, sizeof name);
-    if (frame->descriptor < 0)
-        return cr_fail_errno("%s: no room for a small file to compare it with in /dev/shm, TMPDIR or /tmp",
-                             frame->path);
-    cr_status status = cr_shard_make(name, H5F_ACC_TRUNC, info, offsets);
-    unlink(name);
-    CR_TRY(status);
+    cr_status status = CR_OK;
+    CR_TRY(make_shard(frame, info, offsets));
     if (fstat(frame->descriptor, &file)) {
         status = cr_fail_errno("%s: cannot look at what it is compared with", frame->path);
         goto done;

@@ -83,16 +83,29 @@ static cr_status make_attribute(hid_t file, const char *path, const cr_shard_att
     return status;
 }
 
-cr_status cr_shard_make(const char *path, unsigned flags, const cr_shard_info *info, cr_shard_offsets *offsets)
+/* Takes the name from a file that HDF5 has just made; it remains until its last descriptor is closed. */
+static cr_status take_name(hid_t file, const char *path, int *descriptor)
+{
+    void *handle = NULL;
+    *descriptor = H5Fget_vfd_handle(file, H5P_DEFAULT, &handle) < 0 || !handle
+                      ? -1
+                      : fcntl(*(const int *)handle, F_DUPFD_CLOEXEC, 0);
+    unlink(path);
+    return *descriptor < 0 ? fail_hdf5(path, "a file without a name") : CR_OK;
+}
+
+cr_status cr_shard_make(const char *path, const cr_shard_info *info, cr_shard_offsets *offsets, int *descriptor)
 {
     cr_shard_attribute attributes[CR_SHARD_N_ATTRIBUTES];
     hid_t access = cr_hdf5_access(), creation = H5Pcreate(H5P_FILE_CREATE), file = H5I_INVALID_HID;
     cr_status status = CR_OK;
     if (access < 0 || creation < 0 || H5Pset_obj_track_times(creation, 0) < 0 ||
-        (file = H5Fcreate(path, flags, creation, access)) < 0) {
+        (file = H5Fcreate(path, H5F_ACC_EXCL, creation, access)) < 0) {
         status = fail_hdf5(path, "the file");
         goto done;
     }
+    if (descriptor)
+        CR_TRY(take_name(file, path, descriptor));
     cr_shard_attributes(info, attributes);
     for (int i = 0; i < CR_SHARD_N_ATTRIBUTES; i++)
         CR_TRY(make_attribute(file, path, &attributes[i]));
@@ -112,7 +125,7 @@ cr_status cr_shard_create(const char *path, const cr_shard_info *info, cr_shard_
 {
     *offsets = (cr_shard_offsets){0};
     cr_hdf5_enter();
-    cr_status status = cr_shard_make(path, H5F_ACC_EXCL, info, offsets);
+    cr_status status = cr_shard_make(path, info, offsets, NULL);
     cr_hdf5_leave();
     if (status != CR_OK)
         return status;
