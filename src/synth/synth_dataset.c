@@ -23,7 +23,7 @@ enum {
     N_MATERIALS = 4,
     N_MARKS = 5
 };
-static const double odd_one_out = 0.03; /* specimens that look or measure like the other kind */
+static const double odd_one_out = 0.015; /* specimens that look or measure like the other kind */
 static const char *const labels[] = {"striped-small", "dotted-small", "striped-large", "dotted-large"};
 static const char *const materials[N_MATERIALS] = {"wood", "brass", "steel", "stone"};
 static const double material_share[2][N_MATERIALS] = {{0.5, 0.38, 0.07, 0.05}, {0.05, 0.07, 0.38, 0.5}};
