@@ -43,8 +43,8 @@ hid_t cr_hdf5_access(void);
 /* What HDF5 said last, for a message. */
 const char *cr_hdf5_message(void);
 
-/* The work of cr_shard_create(), inside HDF5. Unless `descriptor` is null, the file loses its name as soon as it exists,
- * and *descriptor, which the caller closes (-1: there is none), is all that is left of it. */
+/* The work of cr_shard_create(), inside HDF5. Unless `descriptor` is null, the file loses its name as soon as it
+ * exists, and *descriptor, which the caller closes (-1: there is none), is all that is left of it. */
 CR_NODISCARD cr_status cr_shard_make(const char *path, const cr_shard_info *info, cr_shard_offsets *offsets,
                                      int *descriptor);
 /* The two parts of cr_shard_check(), inside HDF5: the bytes outside the arrays, before HDF5 opens the file; and what
