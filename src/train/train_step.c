@@ -58,7 +58,8 @@ static cr_status exchange_rows(cr_trainer *trainer, cr_status mine)
     int64_t n_classes = trainer->session.n_classes;
     int64_t limit = trainer->config->train.stop_after_steps;
     cr_step_row *own = (cr_step_row *)((char *)trainer->rows + trainer->row_offsets[rank]);
-    bool stop = cr_stop_flag_is_set() || (limit > 0 && trainer->step + 1 - trainer->start_step >= limit);
+    bool stop = cr_stop_flag_is_set() || (limit > 0 && trainer->step + 1 - trainer->start_step >= limit) ||
+                cr_trainer_is_out_of_time(trainer);
     bool save = cr_trainer_save_is_due(trainer);
     own[0] =
         (cr_step_row){.prediction = (int32_t)mine, .wishes = (stop ? CR_WISH_STOP : 0) | (save ? CR_WISH_SAVE : 0)};

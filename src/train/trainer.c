@@ -65,8 +65,8 @@ static cr_status stop_here(cr_trainer *trainer)
     cr_status status = CR_OK;
     CR_TRY(cr_trainer_save(trainer, true));
     CR_TRY(cr_trainer_journal(trainer, "stop", json_pack("{s:I}", "step", (json_int_t)trainer->step)));
-    status = cr_fail(CR_STOPPED, "stopped after step %lld as asked; the same command goes on from there",
-                     (long long)trainer->step);
+    status = cr_fail(CR_STOPPED, "stopped after step %lld %s; the same command goes on from there",
+                     (long long)trainer->step, trainer->time.is_over ? "before the time limit" : "as asked");
 done:
     return status;
 }
@@ -80,13 +80,15 @@ static cr_status train(cr_trainer *trainer)
         CR_TRY(train_epoch(trainer));
         if (trainer->step_in_epoch < trainer->steps_per_epoch)
             return stop_here(trainer);
+        double start = cr_clock_s();
         CR_TRY(cr_trainer_end_epoch(trainer, &improved, &finished));
+        trainer->time.epoch_end_s = cr_clock_s() - start;
         bool due = trainer->epoch % trainer->config->train.checkpoint_epochs == 0;
         if (improved || finished || due || trainer->save_agreed || trainer->stop_agreed)
             CR_TRY(cr_trainer_save(trainer, finished || trainer->stop_agreed));
         if (trainer->stop_agreed && !finished)
-            return cr_fail(CR_STOPPED, "stopped after epoch %lld as asked; the same command goes on from there",
-                           (long long)trainer->epoch);
+            return cr_fail(CR_STOPPED, "stopped after epoch %lld %s; the same command goes on from there",
+                           (long long)trainer->epoch, trainer->time.is_over ? "before the time limit" : "as asked");
     }
 done:
     return status;
@@ -119,6 +121,7 @@ cr_status cr_train(cr_comm *comm, const cr_train_options *options)
     bool resumed = false;
     cr_stop_flag_install();
     CR_TRY(cr_trainer_create(comm, options, &trainer));
+    cr_trainer_find_end(&trainer);
     CR_TRY(cr_trainer_resume(&trainer, &resumed));
     CR_TRY(cr_comm_agree(comm, cr_trainer_write_record(&trainer)));
     CR_TRY(announce(&trainer, resumed));

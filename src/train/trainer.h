@@ -38,6 +38,14 @@ typedef struct cr_save_times { /* rank 0 decides when a checkpoint is due */
     bool must_succeed;         /* the training ends with it */
 } cr_save_times;
 
+typedef struct cr_time_left { /* rank 0 decides when to stop for want of time */
+    double end_s;             /* cr_clock_s() at which all must be over; INFINITY: never */
+    double step_s;            /* of a slow step lately */
+    double last_s;            /* when the latest step was reported */
+    double epoch_end_s;       /* how long the latest validation and what goes with it took, 0 before */
+    bool is_over;
+} cr_time_left;
+
 typedef struct cr_trainer {
     const cr_train_options *options;
     const cr_config *config;
@@ -50,6 +58,7 @@ typedef struct cr_trainer {
     cr_run *run;     /* rank 0, otherwise null */
     cr_saver *saver; /* rank 0, otherwise null */
     cr_save_times saves;
+    cr_time_left time;
 
     cr_augment_options augment;
     cr_mix_options mix;
@@ -124,6 +133,11 @@ CR_NODISCARD cr_status cr_trainer_save(cr_trainer *trainer, bool wait);
 CR_NODISCARD cr_status cr_trainer_settle(cr_trainer *trainer, bool wait);
 /* By rank 0's clock and steps, after the step that is being done, a checkpoint is due. Local. */
 bool cr_trainer_save_is_due(const cr_trainer *trainer);
+/* Finds out when the training has to be over: train.time_limit from now on, and the end of the Slurm job. Local. */
+void cr_trainer_find_end(cr_trainer *trainer);
+/* On rank 0: one step more, what ends an epoch if that comes with it, and a checkpoint would not fit in. Once a step.
+ * Local. */
+bool cr_trainer_is_out_of_time(cr_trainer *trainer);
 /* Goes on from the newest good checkpoint, as options->resume says. *resumed: there was one. Collective. */
 CR_NODISCARD cr_status cr_trainer_resume(cr_trainer *trainer, bool *resumed);
 /* Hash of this rank's weights. */

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Every call that writes, one by one: it fails with each error, or the process is killed at it, while a training that has
-# one checkpoint writes the next. The old one must stand, and a resume must end in the undisturbed bytes.
+# Every call that writes into the run directory, one by one: it fails with each error, or the process is killed at it,
+# while a training that has one checkpoint writes the next. The old one must stand, and a resume must end in the
+# undisturbed bytes.
 # shellcheck source=faults.sh
 . "$(dirname "$0")/faults.sh"
 
@@ -25,9 +26,10 @@ for call in write pwrite64 fsync fdatasync rename,renameat,renameat2 ftruncate u
             cp -r "$scratch/before" "$scratch/run"
             train run --set cpu.workers=1 --resume must
             code=0
-            timeout 60 strace -f -o "$scratch/trace.txt" -e "trace=$call" -e "inject=$call:$action:when=$k" \
-                "${command[@]}" >"$scratch/out.txt" 2>&1 || code=$?
+            { timeout 60 strace -f -y -o "$scratch/trace.txt" -e "trace=$call" -e "inject=$call:$action:when=$k" \
+                "${command[@]}" >"$scratch/out.txt" 2>&1; } 2>/dev/null || code=$?
             grep -qE 'INJECTED|killed by SIGKILL' "$scratch/trace.txt" || break # fewer calls than that
+            grep -E 'INJECTED|unfinished|= [?]' "$scratch/trace.txt" | grep -q "$scratch/run" || continue # another file
             case $code in
                 0 | 66 | 70 | 74 | 77 | 137) ;;
                 *) losses=$((losses + 1)) && echo "LOST: exit code $code at $call $k with $error" && cat "$scratch/out.txt" ;;

@@ -20,8 +20,8 @@ train: {epochs: $2, checkpoint_epochs: 1000000, checkpoint_seconds: 3, heartbeat
 YAML
 }
 
-submit() { # CONFIG RUN TIME
-    "$source_folder/launch/slurm-train" "$1" --output "$2" --nodes 2 --ranks 2 --cores 1 --time "$3" --signal-before 15 \
+submit() { # CONFIG RUN TIME [NODES]
+    "$source_folder/launch/slurm-train" "$1" --output "$2" --nodes "${4:-2}" --ranks 2 --cores 1 --time "$3" --signal-before 15 \
         --crisol "$crisol" --log "$2.out" --submit -- --quiet | sed 's/[^0-9]*//'
 }
 
@@ -61,15 +61,21 @@ job=$(submit train.yaml run 1)
 wait_for 100 'the requeue after the signal' is_requeued "$job" 1
 grep -q 'start 0: exit code 75, step 0' run.out || { cat run.out; fail "the first start did not leave with 75"; }
 stopped=$(newest run)
-epochs=$((stopped / 3 + 20))
-config train.yaml "$epochs"
 sleep 8 # cred_expire: until then the nodes refuse a job that they have just ended
-scontrol update "JobId=$job" NumNodes=1
-scontrol update "JobId=$job" NumTasks=2
 scontrol update "JobId=$job" StartTime=now
-wait_for 60 'the end after the resume' has_state "$job" COMPLETED
-grep -q "start 1: exit code 0, step $stopped" run.out || { cat run.out; fail "the second start did not go on from step $stopped"; }
-echo "ok: stopped at step $stopped by Slurm's signal, requeued, went on with $(grep -o '"ranks": [0-9]*' run/journal.jsonl | tail -n 1 | tr -d '"') of 4"
+wait_for 40 'the second start' grep -q "\"event\": \"resume\".*\"step\": $stopped," run/journal.jsonl
+echo "ok: stopped at step $stopped by Slurm's signal, requeued, went on from there"
+scancel "$job"
+wait_for 30 'the end of the second start' has_state "$job" CANCELLED
+
+# the same run at another shape, to its end
+stopped=$(newest run)
+config train.yaml $((stopped / 3 + 20))
+job=$(submit train.yaml run 5 1)
+wait_for 60 'the end at another shape' has_state "$job" COMPLETED
+grep -q "exit code 0, step $stopped" run.out || { cat run.out; fail "the third start did not go on from step $stopped"; }
+grep '"event": "resume"' run/journal.jsonl | tail -n 1 | grep -q '"ranks": 2' || fail "the third start should have had 2 ranks"
+echo "ok: went on from step $stopped with 2 ranks on one node instead of 4 on two"
 
 "$crisol" train train.yaml --output whole --quiet --set train.checkpoint_seconds=0
 last=$(newest whole)
