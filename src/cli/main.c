@@ -1,6 +1,7 @@
 /* crisol: finds the subcommand and leaves with its exit code. */
 #include "cli.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -48,6 +49,9 @@ int main(int argc, char **argv)
         print_usage(stderr);
         return CR_USAGE;
     }
+    /* a file-size limit or a closed pipe is an error of the call, with its message, not a death */
+    signal(SIGXFSZ, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
     const char *name = argv[1];
     if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
         print_usage(stdout);

@@ -33,7 +33,7 @@ files() {
         [ ! -e "$name" ] || folders+=("$name")
     done
     [ ${#folders[@]} -gt 0 ] || return 0
-    find "${folders[@]}" \( -name .git -o -path ./build -o -path build \) -prune -o -type f \( "${patterns[@]:1}" \) -print |
+    find "${folders[@]}" \( -name .git -o -path ./build -o -path ./runs -o -path ./packs \) -prune -o -type f \( "${patterns[@]:1}" \) -print |
         sed 's|^\./||' | sort
 }
 
