@@ -56,7 +56,7 @@ static void read_answer(int descriptor, char *text, size_t bytes)
 {
     size_t used = 0;
     double start = cr_clock_s();
-    while (used + 1 < bytes) {
+    while (used + 1 < bytes && !memchr(text, '\n', used)) {
         double left_s = patience_s - (cr_clock_s() - start);
         struct pollfd wait = {.fd = descriptor, .events = POLLIN};
         int ready = left_s > 0 ? poll(&wait, 1, (int)(left_s * 1000) + 1) : 0;

@@ -121,6 +121,7 @@ cr_status cr_train(cr_comm *comm, const cr_train_options *options)
     bool resumed = false;
     cr_stop_flag_install();
     CR_TRY(cr_trainer_create(comm, options, &trainer));
+    CR_TRY(cr_trainer_preflight(&trainer));
     cr_trainer_find_end(&trainer);
     CR_TRY(cr_trainer_resume(&trainer, &resumed));
     CR_TRY(cr_comm_agree(comm, cr_trainer_write_record(&trainer)));

@@ -114,6 +114,10 @@ double cr_trainer_weight_sum(const cr_trainer *trainer);
 /* Partners and soft targets of this rank's samples. */
 void cr_trainer_draw_mixes(cr_trainer *trainer, const cr_loaded *batch);
 
+/* Looks at what would cost hours or a night if it were found out later: one clear line each, as a warning or an error.
+ * Collective. */
+CR_NODISCARD cr_status cr_trainer_preflight(cr_trainer *trainer);
+
 /* Asks the loader for this rank's samples of a step of the current epoch. */
 void cr_trainer_request(cr_trainer *trainer, int64_t step_in_epoch);
 /* One step: wait → forward/backward → report → gradient tree → update. Collective. */
