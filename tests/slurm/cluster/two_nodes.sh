@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154
 # Sourced: start_cluster brings up slurmctld and two slurmds, n1 and n2, on this machine, without touching its own Slurm;
 # stop_cluster ends them. Skips where that cannot be: it takes root for the nodes' own host names.
 cluster_pids=()
