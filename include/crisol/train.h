@@ -32,6 +32,9 @@ typedef struct cr_train_options {
  * Collective. Errors are agreed: every rank returns the same status. */
 CR_NODISCARD cr_status cr_train(cr_comm *comm, const cr_train_options *options);
 
+/* The epoch's figure to watch is better when larger: train.mode, or by its name. */
+bool cr_monitor_is_maximized(const cr_config *config);
+
 typedef struct cr_evaluate_options {
     const char *run; /* run directory */
     cr_split split;

@@ -3,6 +3,7 @@
 #include "crisol/pack.h"
 #include "inspect_grid.h"
 #include "pack_text.h"
+#include "run_text.h"
 
 #include <getopt.h>
 #include <stdbool.h>
@@ -11,11 +12,14 @@
 #include <string.h>
 
 static const char usage[] =
-    "usage: crisol inspect PACK [OPTION …]\n"
+    "usage: crisol inspect PACK|RUN [OPTION …]\n"
     "\n"
     "Shows what is in a pack: classes and how many samples each split has of them, columns with their statistics,\n"
-    "rejects by reason, size, pack id.\n"
+    "rejects by reason, size, pack id. Of a run directory: how far it is, its checkpoints and whether they verify, "
+    "how\n"
+    "to go on.\n"
     "\n"
+    "Options, for a pack:\n"
     "  --json          the manifest, the pack's id and its size as JSON\n"
     "  --sample N      only sample N (0, 1, …) of a split: its row\n"
     "  --split SPLIT   train, val or test (default: train)\n"
@@ -129,5 +133,5 @@ int cli_inspect(int argc, char **argv)
         fputs(usage, stdout);
     if (code != CR_OK || options.help)
         return code;
-    return cli_report(NULL, inspect_pack(&options));
+    return cli_report(NULL, cli_is_run(options.path) ? cli_inspect_run(options.path) : inspect_pack(&options));
 }

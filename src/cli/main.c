@@ -14,8 +14,8 @@ typedef struct command {
 static const command commands[] = {
     {"synth", "make a small data set to try everything with", cli_synth},
     {"pack", "table and images → split, preprocessed, checksummed shards", cli_pack},
-    {"inspect", "what is in a pack", cli_inspect},
-    {"verify", "re-read every byte of a pack", cli_verify},
+    {"inspect", "what is in a pack or a run directory", cli_inspect},
+    {"verify", "re-read every byte of a pack or of a run's checkpoints", cli_verify},
     {"config", "every training option with default, type and meaning", cli_config},
     {"train", "train a model on a pack, on one rank or many", cli_train},
     {"eval", "evaluate a run's checkpoint on a split", cli_eval},

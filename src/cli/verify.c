@@ -2,17 +2,19 @@
 #include "cli.h"
 #include "crisol/log.h"
 #include "crisol/pack.h"
+#include "run_text.h"
 
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 
 static const char usage[] =
-    "usage: crisol verify PACK [OPTION …]\n"
+    "usage: crisol verify PACK|RUN [OPTION …]\n"
     "\n"
     "Re-reads every byte of a pack: the manifest's own hash, each shard's size and hash, every sample's checksum. "
     "Ends\n"
     "with exit code 65 at any difference, naming the first shard and sample that are damaged and how many are in all.\n"
+    "Of a run directory: every checkpoint.\n"
     "\n"
     "  --quiet   print nothing when all is well\n"
     "  --help    this text\n";
@@ -48,6 +50,8 @@ int cli_verify(int argc, char **argv)
     if (code != CR_OK || help)
         return code;
     cr_log_set_quiet(quiet);
+    if (cli_is_run(path))
+        return cli_report(NULL, cli_verify_run(path, quiet));
     cr_status status = cr_pack_verify(path, &damage);
     if (status == CR_OK && !quiet)
         printf("%s: every byte is as it was packed\n", path);

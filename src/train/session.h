@@ -9,6 +9,7 @@
 #include "crisol/data.h"
 #include "crisol/net.h"
 #include "crisol/pack.h"
+#include "crisol/train.h"
 
 typedef struct cr_session {
     const cr_config *config; /* borrowed */
@@ -39,7 +40,5 @@ void cr_session_close(cr_session *session);
 int64_t cr_session_state_count(const cr_session *session);
 /* Σ class weight of the labels. */
 double cr_session_weight_sum(const cr_session *session, const int32_t *labels, int64_t n);
-/* The epoch's figure to watch is better when larger: train.mode, or by its name. */
-bool cr_monitor_is_maximized(const cr_config *config);
 
 #endif
