@@ -4,6 +4,7 @@
 #include "image.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static const cr_image_limits limits = {
     .file_bytes = 1 << 20, .pixels = 1 << 15, .side = 1 << 12, .scans = 20, .memory_bytes = 16 << 20};
@@ -26,7 +27,9 @@ void fuzz_picture(const uint8_t *data, size_t bytes)
     cr_status status = cr_image_decode(data, bytes, &limits, true, &image, &reason);
     fuzz_check_refusal(status);
     fuzz_demand(status == CR_OK || reason, "a refused image has no reason");
-    fuzz_feedback(status == CR_OK ? "" : cr_error_message());
+    /* libpng puts the chunk's name in front, whatever bytes that has */
+    const char *message = status == CR_OK ? "" : cr_error_message(), *colon = strstr(message, ": ");
+    fuzz_feedback(colon ? colon : message);
     if (status == CR_OK) {
         check_picture(&image);
         cr_resize how = bytes & 1 ? CR_RESIZE_SQUASH : CR_RESIZE_CROP;
