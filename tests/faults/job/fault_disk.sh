@@ -3,7 +3,8 @@
 # shellcheck source=faults.sh
 . "$(dirname "$0")/faults.sh"
 
-[ "$(id -u)" = 0 ] && mkdir -p "$scratch/small" && mount -t tmpfs -o size=4m tmpfs "$scratch/small" 2>/dev/null ||
+mkdir -p "$scratch/small"
+{ [ "$(id -u)" = 0 ] && mount -t tmpfs -o size=4m tmpfs "$scratch/small" 2>/dev/null; } ||
     skip "a small disk needs root and mount"
 trap 'umount "$scratch/small"' EXIT
 undisturbed
@@ -20,7 +21,7 @@ for room_k in 0 20 60 100; do # a checkpoint takes 120
     head -c $(((free_k - room_k) * 1024)) /dev/zero >"$scratch/small/filler"
     code=0
     "${command[@]}" 2>"$scratch/err.txt" || code=$?
-    [ "$code" = 74 ] && grep -q 'No space' "$scratch/err.txt" || { cat "$scratch/err.txt"; fail "a full disk gave $code"; }
+    { [ "$code" = 74 ] && grep -q 'No space' "$scratch/err.txt"; } || { cat "$scratch/err.txt"; fail "a full disk gave $code"; }
     rm "$scratch/small/filler"
     if find "$scratch/small/run" -name '*.tmp-*' | grep .; then fail "a temporary file was left"; fi
     command=()

@@ -55,5 +55,5 @@ must_resume() {
 finish() {
     printf '%s: %d tries, %d lost\n' "$1" "$tries" "$losses"
     [ -z "${FAULT_REPORT:-}" ] || printf '%s\t%d\t%d\n' "$1" "$tries" "$losses" >>"$FAULT_REPORT"
-    [ "$tries" -gt 0 ] && [ "$losses" = 0 ] || fail "$1: $losses of $tries lost"
+    { [ "$tries" -gt 0 ] && [ "$losses" = 0 ]; } || fail "$1: $losses of $tries lost"
 }

@@ -59,7 +59,7 @@ expect_code 75 'taking over' "${command[@]}" --set train.stop_after_steps=5
 kill -CONT "$first"
 code=0
 wait "$first" || code=$?
-[ "$code" = 78 ] && grep -q 'taken over' "$scratch/first.txt" || { cat "$scratch/first.txt"; fail "the former owner left with $code"; }
+{ [ "$code" = 78 ] && grep -q 'taken over' "$scratch/first.txt"; } || { cat "$scratch/first.txt"; fail "the former owner left with $code"; }
 echo "ok: the former owner, woken up, publishes nothing: $(tail -n 1 "$scratch/first.txt")"
 
 # what is there, in words; a damaged newest checkpoint is found, passed over, and the one before goes on
@@ -67,7 +67,7 @@ rm -rf "$scratch/run"
 train run --set train.epochs=4
 "${command[@]}"
 "$crisol" inspect "$scratch/run" >"$scratch/out.txt"
-grep -q 'progress *4 of 4 epochs, step 12' "$scratch/out.txt" && grep -q 'best' "$scratch/out.txt" || { cat "$scratch/out.txt"; fail "inspect"; }
+{ grep -q 'progress *4 of 4 epochs, step 12' "$scratch/out.txt" && grep -q 'best' "$scratch/out.txt"; } || { cat "$scratch/out.txt"; fail "inspect"; }
 "$crisol" verify "$scratch/run"
 printf X | dd of="$scratch/run/checkpoints/step-12.safetensors" bs=1 seek=50000 conv=notrunc 2>/dev/null
 expect_code 65 '1 of .* damaged.*step-12' "$crisol" verify "$scratch/run"

@@ -7,7 +7,7 @@ fill=$source_folder/launch/slurm-train
 rm -rf "${scratch:?}"/*
 cd "$scratch"
 # shellcheck disable=SC2016
-nasty=('$(touch ran)' '`touch ran`' "'; touch ran; '" '"; touch ran; "' $'a\ntouch ran\n' $'x\n#SBATCH --wrap=ran' '${IFS}' ' a  b ' '*' '\' 'é' '!!'
+nasty=('$(touch ran)' '`touch ran`' "'; touch ran; '" '"; touch ran; "' $'a\ntouch ran\n' $'x\n#SBATCH --wrap=ran' '${IFS}' ' a  b ' '*' $'\\' 'é' '!!'
     $'tab\there' '-n' '~' '&touch ran&' '|touch ran')
 
 # a program that leaves its arguments, each ended by a NUL
