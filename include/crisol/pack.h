@@ -1,9 +1,9 @@
 /* A pack: a folder of HDF5 shards and a manifest (docs/pack-format.md). This header is the reader that training uses;
  * pack_build.h makes packs.
  *
- * Opening reads the manifest, checks every shard's size, lets HDF5 find the data sets' offsets (only the expected
- * objects, types and layouts), and keeps plain file descriptors: images are read with pread and never through HDF5.
- * Tables (metadata, labels, ids, groups, checksums) are read at once. */
+ * Opening reads the manifest, checks every shard's size and the hash of all but its images, and keeps plain file
+ * descriptors: arrays are read with pread at the manifest's offsets, never through HDF5. Tables (metadata, labels, ids,
+ * groups, checksums) are read at once. */
 #ifndef CRISOL_PACK_H
 #define CRISOL_PACK_H
 

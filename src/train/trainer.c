@@ -74,7 +74,9 @@ done:
 static cr_status train(cr_trainer *trainer)
 {
     cr_status status = CR_OK;
-    bool finished = trainer->epoch >= trainer->config->train.epochs;
+    bool exhausted =
+        trainer->stop.patience > 0 && trainer->stop.bad >= trainer->stop.patience; /* already, when resumed */
+    bool finished = exhausted || trainer->epoch >= trainer->config->train.epochs;
     while (!finished) {
         bool improved;
         CR_TRY(train_epoch(trainer));

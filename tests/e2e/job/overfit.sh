@@ -9,8 +9,8 @@ pack=$packs/synthetic-pack
 rm -rf "$scratch/run"
 echo '{}' >"$scratch/empty.yaml"
 "$crisol" train "$scratch/empty.yaml" --output "$scratch/run" --set "data.pack=$pack" --set data.batch=16 \
-    --set data.micro_batch=8 --set data.limit_train=32 --set data.limit_val=16 --set train.epochs=40 \
-    --set optimizer.lr=1e-3 --set model.head.dropout=0 --set train.monitor=train/accuracy --set train.checkpoint_epochs=100
+    --set data.micro_batch=8 --set data.limit_train=32 --set data.limit_val=16 --set train.epochs=30 \
+    --set optimizer.lr=3e-4 --set model.head.dropout=0 --set train.monitor=train/accuracy --set train.checkpoint_epochs=100
 best=$(python3 - "$scratch/run/metrics.csv" <<'PY'
 import csv, sys
 rows = list(csv.DictReader(open(sys.argv[1])))
