@@ -58,12 +58,13 @@ CC=$compiler cmake -S "$source_folder" -B "$folder" -G Ninja -DCMAKE_BUILD_TYPE=
 }
 cmake --build "$folder" --parallel "$cores" --target "${targets[@]/#/fuzz_}"
 
-# Bounds: an input of 64 KiB, 10 s and 1 GiB for one run, 256 MiB for one allocation (a size that nobody checked).
+# Bounds: an input of 64 KiB, 30 s (by the clock: the machine may be busy) and 1 GiB for one run, 256 MiB for one allocation (a size that nobody checked).
 # shellcheck disable=SC2317 # xargs calls it
 fuzz() {
     local target=$1
     mkdir -p "$folder/grown/$target" "$folder/finds/$target" "$folder/log"
-    "$folder/tests/fuzz/fuzz_$target" -max_total_time="$seconds" -max_len=65536 -timeout=10 -rss_limit_mb=1024 \
+    "$folder/tests/fuzz/fuzz_$target" -max_total_time="$seconds" -max_len=65536 -timeout=30 \
+        -report_slow_units=1000 -rss_limit_mb=1024 \
         -malloc_limit_mb=256 -print_final_stats=1 -dict="$tests/$target.dict" \
         -artifact_prefix="$folder/finds/$target/" "$folder/grown/$target" "$tests/corpus/$target" \
         >"$folder/log/$target" 2>&1 || echo "exit code $?" >>"$folder/log/$target"
