@@ -1,7 +1,10 @@
-/* A shard behind a manifest that vouches for it, as someone who makes packs for others could write it: HDF5 meets every
- * byte. The first byte of an input is its layout; the rest is the file without /images, which stay zero:
- *   0          images stand where the packer puts them, between the rest's first 4096 bytes and what follows
- *   otherwise  the rest is the file's beginning (other structures than the packer's have other places)
+/* A shard behind a manifest that vouches for it, as someone who makes packs for others could write it. HDF5 is shown
+ * what the comparison of the frame lets through.
+ *
+ * The first byte of an input is its layout; the rest is the file without /images, which stay zero. Layout 0: images
+ * stand where the packer puts them, between the rest's first 4096 bytes and what follows. Otherwise the rest is the
+ * file's beginning, because other structures than the packer's have other places.
+ *
  * The checksums of HDF5's superblock and object headers are made right first; some inputs are opened as they are, too.
  */
 #include "fuzz_hdf5.h"
@@ -40,17 +43,18 @@ static void check_handles(void)
     fuzz_demand(H5Fget_obj_count((hid_t)H5F_OBJ_ALL, kinds) == 0, "an HDF5 handle was left open");
 }
 
+static const char *const classes[] = {"no", "yes"}, *const features[N_FEATURES] = {"age", "sex"};
+static const cr_shard_info info = {.split = CR_SPLIT_TRAIN,
+                                   .count = 1,
+                                   .n_samples = 1,
+                                   .n_features = N_FEATURES,
+                                   .n_classes = 2,
+                                   .class_names = classes,
+                                   .feature_names = features};
+
 /* What the packer would write tells where the arrays are. */
 static void prepare(void)
 {
-    static const char *const classes[] = {"no", "yes"}, *const features[N_FEATURES] = {"age", "sex"};
-    const cr_shard_info info = {.split = CR_SPLIT_TRAIN,
-                                .count = 1,
-                                .n_samples = 1,
-                                .n_features = N_FEATURES,
-                                .n_classes = 2,
-                                .class_names = classes,
-                                .feature_names = features};
     char path[2 * FUZZ_PATH_MAX];
     if (descriptor >= 0)
         return;
@@ -116,19 +120,21 @@ static void touch_pack(const cr_pack *pack)
     fuzz_check_refusal(cr_pack_read_image(pack, CR_SPLIT_TRAIN, 0, image));
 }
 
+/* As training opens it, and as crisol verify looks into it. */
 static void try_shard(bool flat, const uint8_t *data, size_t bytes)
 {
     cr_pack *pack = NULL;
     write_manifest(write_shard(flat, data, bytes));
     cr_status status = cr_pack_open(fuzz_folder(), &pack);
+    fuzz_check_refusal(status);
+    if (status == CR_OK)
+        touch_pack(pack);
+    cr_pack_close(&pack);
+    status = cr_shard_check(descriptor, SHARD, &info, &offsets);
     check_handles();
     fuzz_check_refusal(status);
     fuzz_feedback(status == CR_OK ? "" : cr_error_message());
-    if (status != CR_OK)
-        return;
-    touch_pack(pack);
-    cr_pack_close(&pack);
-    fuzz_accepted = true;
+    fuzz_accepted = status == CR_OK;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
