@@ -133,7 +133,7 @@ static void take_statistics(const cr_cpu_program *program, const cr_step *step, 
                             const channel_arrays *arrays)
 {
     const cr_layer *layer = &program->net->layers[step->layer];
-    const cr_place *place = &program->values[step->dst].place;
+    const cr_place *place = &step->convolution->place;
     const float *weight = tensor_of(program, state, layer->bn_weight);
     const float *shift = tensor_of(program, state, layer->bn_bias), *bias = tensor_of(program, state, layer->bias);
     float *mean = gradient_of(program, gradient, layer->bn_mean),
@@ -169,8 +169,15 @@ cr_status cr_convolution_forward(const cr_cpu_program *program, const cr_step *s
             arrays.shift[c] = layer->bias >= 0 ? tensor_of(program, state, layer->bias)[c] : 0.0f;
         }
     cr_norm norm = {.mean = arrays.mean, .scale = arrays.scale, .shift = arrays.shift, .relu = layer->relu};
-    cr_norm_apply(&program->values[step->dst].place, &norm, x, cr_value_data(program, step->src2),
-                  cr_value_data(program, step->dst));
+    const cr_place *place = &program->values[step->dst].place;
+    if (step->pool != CR_NONE) {
+        cr_window window = cr_step_window(program, step->pool);
+        void *pooled = cr_buffer_data(program, own->pooled);
+        cr_extreme_pool_forward(&window, &own->place, x, arrays.scale, place, pooled,
+                                cr_buffer_data(program, step->bytes));
+        x = pooled;
+    }
+    cr_norm_apply(place, &norm, x, cr_value_data(program, step->src2), cr_value_data(program, step->dst));
 done:
     return status;
 }
@@ -180,7 +187,7 @@ static void finish_sums(const cr_cpu_program *program, const cr_step *step, floa
                         const channel_arrays *arrays, const double *sum, const double *dot, float *k1, float *k2)
 {
     const cr_layer *layer = &program->net->layers[step->layer];
-    double n = (double)cr_place_pixels(&program->values[step->dst].place);
+    double n = (double)cr_place_pixels(&step->convolution->place);
     float *d_bias = gradient_of(program, gradient, layer->bias);
     float *d_weight = gradient_of(program, gradient, layer->bn_weight);
     float *d_shift = gradient_of(program, gradient, layer->bn_bias);
@@ -208,15 +215,21 @@ static void norm_backward(const cr_cpu_program *program, const cr_step *step, fl
     float *k1 = (float *)(dot + arrays.padded), *k2 = k1 + arrays.padded;
     const void *y = cr_value_data(program, step->dst);
     void *x = cr_buffer_data(program, own->x), *g0 = cr_buffer_data(program, dst->gradients[0]);
-    bool has_norm = layer->bn_weight >= 0;
+    bool has_norm = layer->bn_weight >= 0, pools = step->pool != CR_NONE;
     memset(sum, 0, (size_t)arrays.padded * 2 * (sizeof *sum + sizeof *k1));
     if (!has_norm) /* x is y now: its sign is ReLU's */
         memset(arrays.shift, 0, (size_t)arrays.padded * sizeof(float));
     cr_norm norm = {.mean = arrays.mean, .scale = arrays.scale, .shift = arrays.shift, .relu = layer->relu};
-    cr_norm_backward_sums(&dst->place, &norm, own->mask_kind, x, y, g0,
+    cr_norm_backward_sums(&dst->place, &norm, own->mask_kind, pools ? cr_buffer_data(program, own->pooled) : x, y, g0,
                           dst->n_gradients == 2 ? cr_buffer_data(program, dst->gradients[1]) : NULL,
                           own->writes_dz ? g0 : NULL, sum, dot);
     finish_sums(program, step, gradient, &arrays, sum, dot, k1, k2);
+    if (pools) {
+        cr_window window = cr_step_window(program, step->pool);
+        cr_extreme_pool_backward(&window, &norm, &own->place, x, &dst->place, g0, cr_buffer_data(program, step->bytes),
+                                 k1, k2);
+        return;
+    }
     cr_norm_backward_apply(&dst->place, &norm, own->writes_dz ? CR_MASK_NONE : own->mask_kind, x, y, g0,
                            has_norm ? k1 : NULL, has_norm ? k2 : NULL);
 }

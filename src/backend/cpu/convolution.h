@@ -2,7 +2,7 @@
 #ifndef CRISOL_BACKEND_CPU_CONVOLUTION_H
 #define CRISOL_BACKEND_CPU_CONVOLUTION_H
 
-#include "norm.h"
+#include "pool.h"
 #include "program.h"
 #include "weights_bf16.h"
 
@@ -20,13 +20,22 @@ typedef struct cr_kernel {
 
 struct cr_convolution_step {
     cr_kernel forward, data, weights; /* training; evaluation has forward alone */
+    cr_place place;                   /* of the convolution's result, before pooling */
     int x;                            /* buffer, training: the convolution's result, later its gradient */
     cr_mask mask_kind;
     bool writes_dz; /* the masked gradient is needed beyond the norm's own backward */
     /* Training: floats [channels, padded] of this run. Evaluation: what the weights are folded with, kept. */
+    int pooled;     /* buffer, training: x at the places that pooling chose */
     int channels;   /* buffer: mean, scale, shift, then deviation (training) */
     bool fused_sum; /* evaluation: the residual lies in dst already */
 };
+
+static inline cr_window cr_step_window(const cr_cpu_program *program, int layer)
+{
+    const cr_layer *pool = &program->net->layers[layer];
+    cr_window window = {.kernel = pool->kernel, .stride = pool->stride, .padding = pool->padding};
+    return window;
+}
 
 CR_NODISCARD cr_status cr_convolution_plan_forward(cr_cpu_program *program, cr_step *step);
 CR_NODISCARD cr_status cr_convolution_plan_backward(cr_cpu_program *program, cr_step *step);

@@ -8,7 +8,7 @@ static cr_convolution_spec spec_of(const cr_cpu_program *program, const cr_step 
 {
     const cr_layer *layer = &program->net->layers[step->layer];
     cr_convolution_spec spec = {.src = program->values[step->src].place,
-                                .dst = program->values[step->dst].place,
+                                .dst = step->convolution->place,
                                 .kernel = layer->kernel,
                                 .stride = layer->stride,
                                 .padding = layer->padding,
@@ -113,12 +113,16 @@ static cr_status plan_training(cr_cpu_program *program, cr_step *step)
     int time = cr_step_index(program, step);
     cr_convolution_spec spec = spec_of(program, step, CR_PASS_TRAINING);
     CR_TRY(plan_kernel(program, step, &spec, time, &own->forward));
-    CR_TRY(cr_buffer_add(program, cr_place_bytes(&dst->place), time, &own->x));
+    CR_TRY(cr_buffer_add(program, cr_place_bytes(&own->place), time, &own->x));
     if (layer->bn_weight >= 0)
         CR_TRY(cr_buffer_add(program, cr_place_bytes(&dst->place), time, &dst->buffer));
     else /* nothing needs what came before bias, add and ReLU */
         dst->buffer = own->x;
     own->mask_kind = !layer->relu ? CR_MASK_NONE : step->src2 == CR_NONE ? CR_MASK_RECOMPUTE : CR_MASK_OUTPUT;
+    if (step->pool != CR_NONE) {
+        CR_TRY(cr_buffer_add(program, cr_place_bytes(&dst->place), time, &own->pooled));
+        CR_TRY(cr_buffer_add(program, (size_t)cr_place_elements(&dst->place), time, &step->bytes));
+    }
     CR_TRY(cr_buffer_add(program, channel_bytes(program, step), time, &own->channels));
 done:
     return status;
@@ -159,7 +163,10 @@ cr_status cr_convolution_plan_forward(cr_cpu_program *program, cr_step *step)
     step->convolution = calloc(1, sizeof *step->convolution);
     if (!step->convolution)
         return cr_fail_memory("a convolution", sizeof *step->convolution);
-    step->convolution->x = step->convolution->channels = CR_NONE;
+    cr_convolution_step *own = step->convolution;
+    own->x = own->pooled = own->channels = CR_NONE;
+    own->place = program->values[step->dst].place;
+    own->place.shape = program->net->values[program->net->layers[step->layer].dst];
     return cr_layer_learns(program, step->layer) ? plan_training(program, step) : plan_evaluation(program, step);
 }
 
@@ -177,7 +184,9 @@ cr_status cr_convolution_plan_backward(cr_cpu_program *program, cr_step *step)
     cr_buffer_use(program, own->channels, time);
     cr_buffer_use(program, program->values[step->src].buffer, time);
     bool has_residual = step->src2 != CR_NONE && program->values[step->src2].wants_gradient;
-    own->writes_dz = has_residual || dst->n_gradients == 2;
+    own->writes_dz = has_residual || dst->n_gradients == 2 || step->pool != CR_NONE;
+    cr_buffer_use(program, own->pooled, time);
+    cr_buffer_use(program, step->bytes, time);
     if (has_residual) /* the masked gradient is the residual's, as it is */
         step->sink2 = cr_gradient_add(program, step->src2, dst->gradients[0], time);
     if (program->values[step->src].wants_gradient) {

@@ -50,7 +50,7 @@ static const char *kind_name(const cr_step *step)
 {
     static const char *const names[] = {"convolution", "max pool", "average pool", "dense",
                                         "dropout",     "concat",   "convert"};
-    return names[step->kind];
+    return step->pool != CR_NONE ? "conv + pool" : names[step->kind];
 }
 
 void cr_program_profile_cpu(const cr_program *head)

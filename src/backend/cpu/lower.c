@@ -1,4 +1,5 @@
 /* From the net's layers to steps over values, each value in the formats that its readers want. */
+#include "pool.h"
 #include "program.h"
 
 #include <stdlib.h>
@@ -50,6 +51,7 @@ static cr_step *add_step(lowering *state, cr_step_kind kind, int layer, int src,
                                       .src = src,
                                       .src2 = src2,
                                       .dst = dst,
+                                      .pool = CR_NONE,
                                       .sink = {CR_NONE, CR_NONE},
                                       .sink2 = {CR_NONE, CR_NONE},
                                       .bytes = CR_NONE};
@@ -73,13 +75,32 @@ static int need(lowering *state, int net_value, form wanted, int layer)
     return to;
 }
 
+/* The layer that pools a convolution's norm and ReLU, when nothing else reads them: then only pooled values are made.
+ */
+static int pool_of(const lowering *state, int index)
+{
+    const cr_net *net = state->program->net;
+    const cr_layer *layer = &net->layers[index];
+    int n_readers = net->logits == layer->dst, pool = CR_NONE;
+    for (int l = index + 1; l < net->n_layers; l++)
+        if (net->layers[l].src == layer->dst || net->layers[l].src2 == layer->dst) {
+            n_readers++;
+            pool = l;
+        }
+    bool fits = cr_layer_learns(state->program, index) && layer->bn_weight >= 0 && layer->relu && layer->src2 < 0 &&
+                n_readers == 1 && pool != CR_NONE && net->layers[pool].kind == CR_LAYER_MAX_POOL &&
+                net->layers[pool].kernel <= CR_POOL_MAX_KERNEL;
+    return fits ? pool : CR_NONE;
+}
+
 static void lower_convolution(lowering *state, int index)
 {
     const cr_layer *layer = &state->program->net->layers[index];
+    int pool = pool_of(state, index), net_value = pool == CR_NONE ? layer->dst : state->program->net->layers[pool].dst;
     int src = need(state, layer->src, layer->src == CR_VALUE_IMAGE ? FORM_INPUT : FORM_SPATIAL, index);
     int src2 = layer->src2 >= 0 ? need(state, layer->src2, FORM_SPATIAL, index) : CR_NONE;
-    int dst = add_value(state, layer->dst, FORM_SPATIAL, cr_layer_learns(state->program, index));
-    add_step(state, CR_STEP_CONVOLUTION, index, src, src2, dst);
+    int dst = add_value(state, net_value, FORM_SPATIAL, cr_layer_learns(state->program, index));
+    add_step(state, CR_STEP_CONVOLUTION, index, src, src2, dst)->pool = pool;
 }
 
 /* Layers whose value depends on parameters only as far as their sources do. */
@@ -112,8 +133,9 @@ static void lower_layer(lowering *state, int index)
     case CR_LAYER_CONV:
         lower_convolution(state, index);
         break;
-    case CR_LAYER_MAX_POOL:
-        lower_simple(state, index, CR_STEP_MAX_POOL, FORM_SPATIAL, FORM_SPATIAL);
+    case CR_LAYER_MAX_POOL: /* unless its convolution does it */
+        if (state->forms[state->program->net->layers[index].dst][FORM_SPATIAL] == CR_NONE)
+            lower_simple(state, index, CR_STEP_MAX_POOL, FORM_SPATIAL, FORM_SPATIAL);
         break;
     case CR_LAYER_GLOBAL_AVERAGE_POOL:
         lower_simple(state, index, CR_STEP_AVERAGE_POOL, FORM_SPATIAL, FORM_PLAIN);

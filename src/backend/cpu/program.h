@@ -56,9 +56,10 @@ typedef struct cr_step {
     cr_step_kind kind;
     int layer;          /* of the net; CONVERT: the one it is made for */
     int src, src2, dst; /* values, CR_NONE where absent */
+    int pool;           /* CONVOLUTION: layer that pools its result at once, or CR_NONE */
     cr_sink sink, sink2;
     bool has_backward;
-    int bytes; /* buffer: MAX_POOL index, DROPOUT mask */
+    int bytes; /* buffer: index of pooling, DROPOUT mask */
     cr_convolution_step *convolution;
     cr_dense_step *dense;
     double forward_s, backward_s;

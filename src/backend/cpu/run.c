@@ -14,13 +14,6 @@ static int64_t units(const cr_cpu_program *program, int value)
     return shape.channels * shape.height * shape.width;
 }
 
-static cr_window window_of(const cr_cpu_program *program, const cr_step *step)
-{
-    const cr_layer *layer = &program->net->layers[step->layer];
-    cr_window window = {.kernel = layer->kernel, .stride = layer->stride, .padding = layer->padding};
-    return window;
-}
-
 static void load_inputs(const cr_cpu_program *program, const cr_batch *batch)
 {
     bool mixes = program->params.training && batch->mixes;
@@ -93,7 +86,7 @@ static cr_status forward_step(const cr_cpu_program *program, const cr_step *step
 {
     const cr_value *src = &program->values[step->src], *dst = &program->values[step->dst];
     void *x = cr_value_data(program, step->src), *y = cr_value_data(program, step->dst);
-    cr_window window = window_of(program, step);
+    cr_window window = cr_step_window(program, step->layer);
     switch (step->kind) {
     case CR_STEP_CONVOLUTION:
         return cr_layer_learns(program, step->layer) ? cr_convolution_forward(program, step, state, gradient)
@@ -122,7 +115,7 @@ static cr_status forward_step(const cr_cpu_program *program, const cr_step *step
 static void backward_max_pool(const cr_cpu_program *program, const cr_step *step)
 {
     const cr_value *src = &program->values[step->src], *dst = &program->values[step->dst];
-    cr_window window = window_of(program, step);
+    cr_window window = cr_step_window(program, step->layer);
     cr_max_pool_backward(&window, &src->place, cr_buffer_data(program, step->sink.buffer), &dst->place,
                          cr_buffer_data(program, dst->gradients[0]),
                          dst->n_gradients == 2 ? cr_buffer_data(program, dst->gradients[1]) : NULL,

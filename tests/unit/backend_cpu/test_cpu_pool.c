@@ -107,6 +107,60 @@ static void test_max_pool(void **state)
             run_max_pool(&cpu_cases[i], &windows[w]);
 }
 
+/* Pooling before norm and ReLU: the largest x, the smallest where the scale is negative; and backward through all. */
+static void run_extreme_pool(const cpu_case *c)
+{
+    const cr_window window = {3, 2, 1};
+    cr_place from = cpu_case_place(c, N), to = from;
+    to.shape.height = pooled(c->height, &window);
+    to.shape.width = pooled(c->width, &window);
+    cr_place plain_from = cpu_plain(&from), plain_to = cpu_plain(&to);
+    int64_t n_in = cr_place_elements(&plain_from), n_out = cr_place_elements(&plain_to);
+    int64_t area = c->height * c->width, out_area = to.shape.height * to.shape.width;
+    int64_t channels = cr_norm_channels(c->channels);
+    float *x = cpu_numbers(n_in, 1), *dy = cpu_numbers(n_out, 2), *arrays = cpu_numbers(4 * channels, 3);
+    float *mean = arrays, *scale = mean + channels, *k1 = scale + channels, *k2 = k1 + channels;
+    for (int64_t i = 0; i < 4 * channels; i++)
+        arrays[i] = i % channels < c->channels ? arrays[i] : 0.0f;
+    double *dz = calloc((size_t)n_in, sizeof *dz);
+    void *x_data = cpu_laid_out(&from, x), *dy_data = cpu_laid_out(&to, dy), *y_data = cpu_room(cr_place_bytes(&to));
+    uint8_t *index = cpu_room((size_t)cr_place_elements(&to));
+    assert_non_null(dz);
+    cr_extreme_pool_forward(&window, &from, x_data, scale, &to, y_data, index);
+    float *y = cpu_plain_copy(&to, y_data), *turned = cpu_room((size_t)area * sizeof *turned);
+    for (int64_t plane = 0; plane < N * c->channels; plane++) {
+        float sign = scale[plane % c->channels] < 0 ? -1.0f : 1.0f;
+        for (int64_t i = 0; i < area; i++)
+            turned[i] = sign * x[plane * area + i];
+        for (int64_t o = 0; o < out_area; o++) {
+            float best = 0;
+            int64_t oy = o / to.shape.width, ox = o % to.shape.width;
+            int64_t where = first_maximum(&window, from.shape, turned, oy, ox, &best);
+            assert_true(y[plane * out_area + o] == sign * best);
+            dz[plane * area + (oy * 2 - 1 + where / 3) * c->width + ox * 2 - 1 + where % 3] += dy[plane * out_area + o];
+        }
+    }
+    cr_norm norm = {mean, scale, mean, true};
+    cr_extreme_pool_backward(&window, &norm, &from, x_data, &to, dy_data, index, k1, k2);
+    cpu_assert_padding(&from, x_data);
+    float *dx = cpu_plain_copy(&from, x_data);
+    for (int64_t i = 0; i < n_in; i++) {
+        int64_t channel = i / area % c->channels;
+        double expected = scale[channel] * (dz[i] - k1[channel] - ((double)x[i] - mean[channel]) * k2[channel]);
+        cpu_assert_near("dx", i, dx[i], expected, cpu_tolerance(&from));
+    }
+    void *const all[] = {x, dy, arrays, dz, x_data, dy_data, y_data, index, y, turned, dx};
+    for (unsigned i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]);
+}
+
+static void test_extreme_pool(void **state)
+{
+    (void)state;
+    for (int i = 0; i < CPU_CASES; i++)
+        run_extreme_pool(&cpu_cases[i]);
+}
+
 static void test_max_pool_keeps_nan(void **state)
 {
     (void)state;
@@ -155,7 +209,7 @@ static void test_average_pool(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_max_pool), cmocka_unit_test(test_max_pool_keeps_nan),
-                                       cmocka_unit_test(test_average_pool)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_max_pool), cmocka_unit_test(test_extreme_pool),
+                                       cmocka_unit_test(test_max_pool_keeps_nan), cmocka_unit_test(test_average_pool)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
