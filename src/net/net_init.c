@@ -32,7 +32,8 @@ static void init_layer(const cr_net *net, const cr_layer *layer, uint64_t seed, 
 {
     if (layer->weight >= 0) {
         const cr_tensor *weight = &net->tensors[layer->weight];
-        double fan_in = (double)(weight->count / weight->shape[0]);
+        int64_t inputs = weight->count / weight->shape[0]; /* whole: the shape is [out, in, …] */
+        double fan_in = (double)inputs;
         if (layer->kind == CR_LAYER_CONV) {
             double fan_out = (double)(weight->shape[0] * weight->shape[2] * weight->shape[3]);
             fill_normal(seed, layer->weight, sqrt(2.0 / fan_out), state + weight->offset, weight->count);

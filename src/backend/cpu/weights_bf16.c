@@ -35,30 +35,35 @@ CR_CLONES static void pack_in(const float *block, uint16_t *packed, int64_t step
     for (int row = 0; row < CR_LANES / 2; row++) {
         cr_vector first = cr_load(block, 2 * row * CR_LANES, false, CR_LANES);
         cr_vector second = cr_load(block, (2 * row + 1) * CR_LANES, false, CR_LANES);
-        cr_vector_bits words = pair_up(first, second);
+        cr_vector_bits words = pair_up(first, SECOND);
         memcpy(packed + row * step, &words, sizeof words);
     }
 }
+
+/* Lanes of two vectors that a shuffle takes, as clang and GCC both read them: 8 … 15 are the second one's. */
+#define LOW 0, 8, 1, 9, 4, 12, 5, 13
+#define HIGH 2, 10, 3, 11, 6, 14, 7, 15
+#define FIRST 0, 1, 8, 9, 4, 5, 12, 13
+#define SECOND 2, 3, 10, 11, 6, 7, 14, 15
+#define LEFT 0, 1, 2, 3, 8, 9, 10, 11
+#define RIGHT 4, 5, 6, 7, 12, 13, 14, 15
 
 /* Rows become columns: 8 × 8 words. */
 CR_INLINE void transpose_words(cr_half_vector_bits a[8])
 {
     cr_half_vector_bits b[8];
-    const cr_half_vector_bits low = {0, 8, 1, 9, 4, 12, 5, 13}, high = {2, 10, 3, 11, 6, 14, 7, 15};
-    const cr_half_vector_bits first = {0, 1, 8, 9, 4, 5, 12, 13}, second = {2, 3, 10, 11, 6, 7, 14, 15};
-    const cr_half_vector_bits left = {0, 1, 2, 3, 8, 9, 10, 11}, right = {4, 5, 6, 7, 12, 13, 14, 15};
     for (int i = 0; i < 8; i += 2) {
-        b[i] = __builtin_shuffle(a[i], a[i + 1], low);
-        b[i + 1] = __builtin_shuffle(a[i], a[i + 1], high);
+        b[i] = __builtin_shufflevector(a[i], a[i + 1], LOW);
+        b[i + 1] = __builtin_shufflevector(a[i], a[i + 1], HIGH);
     }
     for (int i = 0; i < 8; i += 4)
         for (int half = 0; half < 2; half++) {
-            a[i + 2 * half] = __builtin_shuffle(b[i + half], b[i + 2 + half], first);
-            a[i + 2 * half + 1] = __builtin_shuffle(b[i + half], b[i + 2 + half], second);
+            a[i + 2 * half] = __builtin_shufflevector(b[i + half], b[i + 2 + half], FIRST);
+            a[i + 2 * half + 1] = __builtin_shufflevector(b[i + half], b[i + 2 + half], SECOND);
         }
     for (int i = 0; i < 4; i++) {
-        b[i] = __builtin_shuffle(a[i], a[i + 4], left);
-        b[i + 4] = __builtin_shuffle(a[i], a[i + 4], right);
+        b[i] = __builtin_shufflevector(a[i], a[i + 4], LEFT);
+        b[i + 4] = __builtin_shufflevector(a[i], a[i + 4], RIGHT);
     }
     memcpy(a, b, sizeof b);
 }
