@@ -251,7 +251,7 @@ done:
 static cr_status list_columns(const probe *p, const cr_safetensors *weights, cr_column_importance **list, int64_t *n)
 {
     size_t bytes = (size_t)p->width * sizeof(double);
-    double *sizes = malloc(bytes);
+    double *sizes = calloc((size_t)p->width, sizeof *sizes);
     cr_status status = CR_OK;
     *list = calloc((size_t)p->width, sizeof **list);
     *n = 0;

@@ -54,7 +54,8 @@ static cr_status collect(const cr_trainer *trainer, facts *mine)
 static cr_status check_binaries(const facts *all, int n, bool speaks)
 {
     for (int r = 1; r < n; r++)
-        if (strcmp(all[r].binary, all[0].binary) != 0)
+        /* all ranks agreed that they have `all` */
+        if (strcmp(all[r].binary, all[0].binary) != 0) // NOLINT(clang-analyzer-core.NonNullParamChecker)
             return cr_fail(CR_BAD_CONFIG,
                            "rank %d runs another crisol than rank 0 (program files %.8s and %.8s); start the same file "
                            "on all nodes",

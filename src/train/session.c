@@ -41,7 +41,7 @@ static cr_status choose_classes(cr_session *session)
     const cr_strings *wanted = &session->config->data.classes;
     int64_t n_all = cr_pack_n_classes(session->pack);
     session->n_classes = wanted->n ? wanted->n : n_all;
-    session->class_of = malloc((size_t)n_all * sizeof *session->class_of);
+    session->class_of = calloc((size_t)n_all, sizeof *session->class_of);
     session->class_names = calloc((size_t)session->n_classes, sizeof *session->class_names);
     if (!session->class_of || !session->class_names)
         return cr_fail_memory("class names", (size_t)n_all * sizeof *session->class_of);

@@ -35,7 +35,7 @@ CR_CLONES static void pack_in(const float *block, uint16_t *packed, int64_t step
     for (int row = 0; row < CR_LANES / 2; row++) {
         cr_vector first = cr_load(block, 2 * row * CR_LANES, false, CR_LANES);
         cr_vector second = cr_load(block, (2 * row + 1) * CR_LANES, false, CR_LANES);
-        cr_vector_bits words = pair_up(first, SECOND);
+        cr_vector_bits words = pair_up(first, second);
         memcpy(packed + row * step, &words, sizeof words);
     }
 }
