@@ -103,13 +103,13 @@ cr_status cr_arena_create(cr_cpu_program *program)
     }
     program->arena_bytes = place_buffers(order, program->n_buffers) + ALIGNMENT;
     free(order);
-    program->arena_bytes = (program->arena_bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-    program->arena = aligned_alloc(HUGE_PAGE, program->arena_bytes);
-    if (program->arena) /* where the system grants it, a few address translations instead of tens of thousands */
-        (void)madvise(program->arena, program->arena_bytes, MADV_HUGEPAGE);
-    else
+    size_t pages_bytes = (program->arena_bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    program->arena = aligned_alloc(HUGE_PAGE, pages_bytes);
+    if (!program->arena)
         return cr_fail(CR_INTERNAL, "no memory for a program of %zu MB: use a smaller data.micro_batch",
                        program->arena_bytes >> 20);
+    /* Where the system grants it: a few address translations instead of tens of thousands. */
+    (void)madvise(program->arena, pages_bytes, MADV_HUGEPAGE);
 #if CRISOL_SANITIZED /* NaNs, so that a number nobody wrote is seen */
     memset(program->arena, 0xff, program->arena_bytes);
 #endif
