@@ -27,11 +27,12 @@ static void destroy_program(cr_program **head)
     *head = NULL;
 }
 
-/* Formats by processor: AMX kernels want channels last, all others blocks of 16 channels. */
+/* Formats by processor: oneDNN's kernels for AVX-512 want blocks of 16 channels, those for AMX and, where blocks would be
+ * of 8, for AVX2 take channels last. */
 static cr_status choose_formats(cr_cpu_program *program)
 {
     program->isa = cr_engine_isa();
-    program->spatial = CR_FORMAT_BLOCKED;
+    program->spatial = program->isa < CR_ISA_AVX512 ? CR_FORMAT_NHWC : CR_FORMAT_BLOCKED;
     program->bf16 = program->params.precision == CR_PRECISION_BF16;
     if (!program->bf16)
         return CR_OK;
