@@ -27,8 +27,8 @@ static void destroy_program(cr_program **head)
     *head = NULL;
 }
 
-/* Formats by processor: oneDNN's kernels for AVX-512 want blocks of 16 channels, those for AMX and, where blocks would be
- * of 8, for AVX2 take channels last. */
+/* Formats by processor: oneDNN's kernels for AVX-512 want blocks of 16 channels, those for AMX and, where blocks would
+ * be of 8, for AVX2 take channels last. */
 static cr_status choose_formats(cr_cpu_program *program)
 {
     program->isa = cr_engine_isa();

@@ -1,13 +1,14 @@
 /* What a program is made of, and where its time went. */
 #include "convolution.h"
 #include "dense.h"
+#include "winograd.h"
 
 #include <jansson.h>
 #include <stdio.h>
 
 static const char *kernel_name(const cr_kernel *kernel)
 {
-    return kernel->run ? cr_operation_name(kernel->run) : "winograd_4x3:avx512f";
+    return kernel->run ? cr_operation_name(kernel->run) : cr_winograd_name();
 }
 
 static void set_name(json_t *fact, const char *key, const char *name)

@@ -65,12 +65,14 @@ cr_isa cr_engine_isa(void)
         return CR_ISA_AVX512_BF16;
     if ((isa & (unsigned)dnnl_cpu_isa_avx512_core) == (unsigned)dnnl_cpu_isa_avx512_core)
         return CR_ISA_AVX512;
+    if ((isa & (unsigned)dnnl_cpu_isa_avx2) == (unsigned)dnnl_cpu_isa_avx2 && __builtin_cpu_supports("fma"))
+        return CR_ISA_AVX2;
     return CR_ISA_BASIC;
 }
 
 void cr_engine_describe(char *text, size_t text_bytes)
 {
-    static const char *const names[] = {"below AVX512_CORE", "AVX512_CORE", "AVX512_CORE_BF16", "AVX512_CORE_AMX"};
+    static const char *const names[] = {"below AVX2", "AVX2", "AVX512_CORE", "AVX512_CORE_BF16", "AVX512_CORE_AMX"};
     const dnnl_version_t *version = dnnl_version();
     snprintf(text, text_bytes, "oneDNN %d.%d.%d, %s", version->major, version->minor, version->patch,
              names[cr_engine_isa()]);

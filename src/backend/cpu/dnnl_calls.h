@@ -17,7 +17,8 @@ typedef struct cr_engine cr_engine;
 typedef struct cr_operation cr_operation;
 
 typedef enum cr_isa { /* what this processor offers to oneDNN, and what its user lets it use */
-    CR_ISA_BASIC,     /* no AVX-512 */
+    CR_ISA_BASIC,     /* less than AVX2 with FMA */
+    CR_ISA_AVX2,
     CR_ISA_AVX512,
     CR_ISA_AVX512_BF16,
     CR_ISA_AMX

@@ -6,7 +6,8 @@
 
 /* Blocks of one pass. A *panel* holds, for 64 channels, the transformed tiles of one block: [point][tile][64]. */
 typedef struct blocking {
-    cr_wino_plane plane;
+    const cr_wino_kernels *kernels;
+    cr_wino_plane in, out;         /* the source's and the result's */
     int64_t n_images, n_tiles;     /* of the whole micro-batch */
     int64_t block;                 /* tiles of one block */
     int64_t point_stride;          /* floats between the points of a panel */
@@ -21,9 +22,19 @@ enum {
 
 bool cr_winograd_supports(const cr_convolution_spec *spec)
 {
-    return spec->kernel == 3 && spec->stride == 1 && spec->padding == 1 && spec->src.format == CR_FORMAT_BLOCKED &&
+    return spec->kernel == 3 && spec->stride == 1 && spec->padding == 1 && spec->src.format != CR_FORMAT_PLAIN &&
            !spec->src.bf16 && spec->src.shape.channels % CR_WINO_CHANNELS == 0 &&
-           spec->dst.shape.channels % CR_WINO_CHANNELS == 0 && cr_engine_isa() >= CR_ISA_AVX512;
+           spec->dst.shape.channels % CR_WINO_CHANNELS == 0 && cr_engine_isa() >= CR_ISA_AVX2;
+}
+
+static const cr_wino_kernels *kernels_here(void)
+{
+    return cr_engine_isa() >= CR_ISA_AVX512 ? &cr_wino_kernels_avx512 : &cr_wino_kernels_avx2;
+}
+
+const char *cr_winograd_name(void)
+{
+    return kernels_here()->name;
 }
 
 /* Tiles of a block, as measured: few where one block of channels is
@@ -38,15 +49,23 @@ static int64_t tiles_of_block(const cr_convolution_spec *spec, int64_t n_tiles)
     return (n_tiles + n_blocks - 1) / n_blocks;
 }
 
+static cr_wino_plane plane_of(const cr_place *place)
+{
+    return (cr_wino_plane){.height = place->shape.height,
+                           .width = place->shape.width,
+                           .tiles_y = (place->shape.height + CR_WINO_TILE - 1) / CR_WINO_TILE,
+                           .tiles_x = (place->shape.width + CR_WINO_TILE - 1) / CR_WINO_TILE,
+                           .pixel_stride = place->format == CR_FORMAT_BLOCKED ? CR_LANES : place->shape.channels};
+}
+
 static blocking blocking_of(const cr_convolution_spec *spec)
 {
     blocking b = {.n_images = spec->src.n, .in_channels = spec->src.shape.channels};
+    b.kernels = kernels_here();
     b.out_channels = spec->dst.shape.channels;
-    b.plane.height = spec->src.shape.height;
-    b.plane.width = spec->src.shape.width;
-    b.plane.tiles_y = (b.plane.height + CR_WINO_TILE - 1) / CR_WINO_TILE;
-    b.plane.tiles_x = (b.plane.width + CR_WINO_TILE - 1) / CR_WINO_TILE;
-    b.n_tiles = b.n_images * b.plane.tiles_y * b.plane.tiles_x;
+    b.in = plane_of(&spec->src);
+    b.out = plane_of(&spec->dst);
+    b.n_tiles = b.n_images * b.in.tiles_y * b.in.tiles_x;
     b.block = tiles_of_block(spec, b.n_tiles);
     b.point_stride = b.block * CR_WINO_CHANNELS + CR_LANES;
     b.panel = CR_WINO_POINTS * b.point_stride;
@@ -75,28 +94,30 @@ typedef struct tile_place {
 
 static tile_place place_of(const blocking *b, int64_t t)
 {
-    int64_t per_image = b->plane.tiles_y * b->plane.tiles_x, rest = t % per_image;
-    return (tile_place){t / per_image, rest / b->plane.tiles_x, rest % b->plane.tiles_x};
+    int64_t per_image = b->in.tiles_y * b->in.tiles_x, rest = t % per_image;
+    return (tile_place){t / per_image, rest / b->in.tiles_x, rest % b->in.tiles_x};
 }
 
-/* The plane of 16 channels of one image of a BLOCKED array. */
-static int64_t plane_offset(const blocking *b, int64_t image, int64_t channels, int64_t channel)
+/* The first pixel of 16 channels of one image. */
+static int64_t plane_offset(const cr_wino_plane *plane, int64_t image, int64_t channels, int64_t channel)
 {
-    return (image * channels + channel) * b->plane.height * b->plane.width;
+    int64_t pixels = plane->height * plane->width;
+    bool blocked = plane->pixel_stride == CR_LANES; /* then these channels are a plane of their own */
+    return blocked ? (image * channels + channel) * pixels : image * channels * pixels + channel;
 }
 
 typedef void tile_transform(const cr_wino_plane *plane, int64_t ty, int64_t tx, const float *x, float *v,
                             int64_t point_stride);
 
 /* Panels of all channels of `x` for n tiles from `first` on. */
-static void transform_tiles(const blocking *b, int64_t first, int64_t n, tile_transform *transform, const float *x,
-                            int64_t channels, float *panels)
+static void transform_tiles(const blocking *b, int64_t first, int64_t n, tile_transform *transform,
+                            const cr_wino_plane *plane, const float *x, int64_t channels, float *panels)
 {
 #pragma omp parallel for
     for (int64_t t = 0; t < n; t++) {
         tile_place at = place_of(b, first + t);
         for (int64_t channel = 0; channel < channels; channel += CR_LANES)
-            transform(&b->plane, at.y, at.x, x + plane_offset(b, at.image, channels, channel),
+            transform(plane, at.y, at.x, x + plane_offset(plane, at.image, channels, channel),
                       panels + channel / CR_WINO_CHANNELS * b->panel + t * CR_WINO_CHANNELS +
                           channel % CR_WINO_CHANNELS,
                       b->point_stride);
@@ -123,27 +144,30 @@ static float *weights_block(const blocking *b, float *weights, int64_t i, int64_
 static void transform_weights(const blocking *b, bool data, float *weights, int64_t source, int64_t target, float *u)
 {
     if (data)
-        cr_wino_weights_data(weights_block(b, weights, target, source), weights_stride(b), u);
+        b->kernels->weights_data(weights_block(b, weights, target, source), weights_stride(b), u);
     else
-        cr_wino_weights_forward(weights_block(b, weights, source, target), weights_stride(b), u);
+        b->kernels->weights_forward(weights_block(b, weights, source, target), weights_stride(b), u);
 }
 
 /* The sums of 64 target channels for n tiles, back to pixels. */
-static void finish_tiles(const blocking *b, int64_t first, int64_t n, const float *sums, int64_t channels,
-                         int64_t target, const cr_winograd_arrays *arrays, bool forward, bool relu)
+static void finish_tiles(const blocking *b, int64_t first, int64_t n, const float *sums, int64_t target,
+                         const cr_winograd_arrays *arrays, bool forward, bool relu)
 {
+    const cr_wino_plane *plane = forward ? &b->out : &b->in;
+    int64_t channels = forward ? b->out_channels : b->in_channels;
 #pragma omp parallel for
     for (int64_t t = 0; t < n; t++) {
         tile_place at = place_of(b, first + t);
         for (int64_t part = 0; part < CR_WINO_CHANNELS; part += CR_LANES) {
-            int64_t channel = target * CR_WINO_CHANNELS + part, offset = plane_offset(b, at.image, channels, channel);
+            int64_t channel = target * CR_WINO_CHANNELS + part;
+            int64_t offset = plane_offset(plane, at.image, channels, channel);
             cr_wino_after after = {.relu = forward && relu};
             if (forward && arrays->bias)
                 after.bias = arrays->bias + channel;
             if (forward && arrays->residual)
                 after.residual = arrays->residual + offset;
-            cr_wino_output(&b->plane, at.y, at.x, sums + t * CR_WINO_CHANNELS + part, b->point_stride, &after,
-                           (forward ? arrays->dst : arrays->src) + offset);
+            b->kernels->output(plane, at.y, at.x, sums + t * CR_WINO_CHANNELS + part, b->point_stride, &after,
+                               (forward ? arrays->dst : arrays->src) + offset);
         }
     }
 }
@@ -157,18 +181,18 @@ static void run_tiles(const cr_convolution_spec *spec, const cr_winograd_arrays 
     float *panels = arrays->scratch, *sums = panels + sources * b.panel, *u = sums + b.panel;
     for (int64_t first = 0; first < b.n_tiles; first += b.block) {
         int64_t n = b.n_tiles - first < b.block ? b.n_tiles - first : b.block;
-        transform_tiles(&b, first, n, cr_wino_input, data ? arrays->dst : arrays->src, sources * CR_WINO_CHANNELS,
-                        panels);
+        transform_tiles(&b, first, n, b.kernels->input, data ? &b.out : &b.in, data ? arrays->dst : arrays->src,
+                        sources * CR_WINO_CHANNELS, panels);
         for (int64_t target = 0; target < targets; target++) {
             for (int64_t source = 0; source < sources; source++) {
                 if (first == 0 || sources * targets > 1) /* otherwise they are still there */
                     transform_weights(&b, data, arrays->weights, source, target, u);
 #pragma omp parallel for
                 for (int64_t point = 0; point < CR_WINO_POINTS; point++)
-                    cr_wino_product(n, CR_WINO_CHANNELS, panels + source * b.panel + point * b.point_stride, false,
-                                    u + point * CR_WINO_MATRIX, sums + point * b.point_stride, source > 0);
+                    b.kernels->product(n, CR_WINO_CHANNELS, panels + source * b.panel + point * b.point_stride, false,
+                                       u + point * CR_WINO_MATRIX, sums + point * b.point_stride, source > 0);
             }
-            finish_tiles(&b, first, n, sums, targets * CR_WINO_CHANNELS, target, arrays, !data, spec->relu);
+            finish_tiles(&b, first, n, sums, target, arrays, !data, spec->relu);
         }
     }
 }
@@ -181,18 +205,18 @@ static void run_weights(const cr_convolution_spec *spec, const cr_winograd_array
     bool keep = b.block < b.n_tiles;
     for (int64_t first = 0; first < b.n_tiles; first += b.block) {
         int64_t n = b.n_tiles - first < b.block ? b.n_tiles - first : b.block;
-        transform_tiles(&b, first, n, cr_wino_input, arrays->src, b.in_channels, in_panels);
-        transform_tiles(&b, first, n, cr_wino_gradient, arrays->dst, b.out_channels, out_panels);
+        transform_tiles(&b, first, n, b.kernels->input, &b.in, arrays->src, b.in_channels, in_panels);
+        transform_tiles(&b, first, n, b.kernels->gradient, &b.out, arrays->dst, b.out_channels, out_panels);
         for (int64_t pair = 0; pair < b.in_blocks * b.out_blocks; pair++) {
             int64_t i = pair % b.in_blocks, o = pair / b.in_blocks;
             float *u = matrices + (keep ? pair * MATRICES : 0);
 #pragma omp parallel for
             for (int64_t point = 0; point < CR_WINO_POINTS; point++)
-                cr_wino_product(CR_WINO_CHANNELS, n, in_panels + i * b.panel + point * b.point_stride, true,
-                                out_panels + o * b.panel + point * b.point_stride, u + point * CR_WINO_MATRIX,
-                                first > 0);
+                b.kernels->product(CR_WINO_CHANNELS, n, in_panels + i * b.panel + point * b.point_stride, true,
+                                   out_panels + o * b.panel + point * b.point_stride, u + point * CR_WINO_MATRIX,
+                                   first > 0);
             if (first + n == b.n_tiles)
-                cr_wino_weights_gradient(u, weights_block(&b, arrays->weights, i, o), weights_stride(&b));
+                b.kernels->weights_gradient(u, weights_block(&b, arrays->weights, i, o), weights_stride(&b));
         }
     }
 }

@@ -1,4 +1,5 @@
-/* 3×3 convolutions of stride 1 and padding 1 by Winograd's method F(4×4, 3×3), for processors with AVX-512: forward,
+/* 3×3 convolutions of stride 1 and padding 1 by Winograd's method F(4×4, 3×3), for processors with AVX2 or
+ * AVX-512: forward,
  * and the gradients of the source and of the weights. oneDNN 2.x has the method too, but re-reads its transformed
  * weights (four times the weights) from memory, which is slow for many channels; oneDNN 3.x dropped it.
  *
@@ -18,8 +19,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What the method can do: float32 BLOCKED places, channels multiples of 64. */
+/* What the method can do: float32 BLOCKED or NHWC places, channels multiples of 64, AVX2 with FMA. */
 bool cr_winograd_supports(const cr_convolution_spec *spec);
+/* Which of its kernels this processor takes: "winograd_4x3:avx2". */
+const char *cr_winograd_name(void);
 /* Bytes of `scratch` (64-byte aligned) for the spec's pass. */
 size_t cr_winograd_scratch_bytes(const cr_convolution_spec *spec);
 

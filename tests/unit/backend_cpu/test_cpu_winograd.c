@@ -24,12 +24,12 @@ static int64_t native_offset(const cr_convolution_spec *spec, int64_t o, int64_t
     return (((o / 16 * (spec->src.shape.channels / 16) + i / 16) * 9 + k) * 16 + i % 16) * 16 + o % 16;
 }
 
-static winograd_run make_run(const shape_case *c)
+static winograd_run make_run(const shape_case *c, cr_format format)
 {
     winograd_run run = {.spec = {.kernel = 3, .stride = 1, .padding = 1, .winograd = true}};
     cr_shape in = {c->in, c->height, c->width}, out = {c->out, c->height, c->width};
-    run.spec.src = cr_place_make(c->n, in, CR_FORMAT_BLOCKED, false);
-    run.spec.dst = cr_place_make(c->n, out, CR_FORMAT_BLOCKED, false);
+    run.spec.src = cr_place_make(c->n, in, format, false);
+    run.spec.dst = cr_place_make(c->n, out, format, false);
     int64_t n_x = cr_place_elements(&run.spec.src), n_y = cr_place_elements(&run.spec.dst), n_w = c->in * c->out * 9;
     run.x = cpu_numbers(n_x, 1);
     run.w = cpu_numbers(n_w, 2);
@@ -58,7 +58,7 @@ static void free_run(winograd_run *run)
 
 static bool supported(void)
 {
-    return cr_engine_isa() >= CR_ISA_AVX512;
+    return cr_engine_isa() >= CR_ISA_AVX2;
 }
 
 static float *run_pass(winograd_run *run, cr_pass pass, float *x, float *w, float *y, const float *bias,
@@ -85,9 +85,9 @@ static void test_three_passes(void **state)
     (void)state;
     if (!supported())
         skip();
-    for (unsigned s = 0; s < sizeof shapes / sizeof *shapes; s++) {
-        winograd_run run = make_run(&shapes[s]);
-        const shape_case *c = &shapes[s];
+    for (unsigned s = 0; s < 2 * sizeof shapes / sizeof *shapes; s++) {
+        const shape_case *c = &shapes[s / 2];
+        winograd_run run = make_run(c, s % 2 ? CR_FORMAT_NHWC : CR_FORMAT_BLOCKED);
         float *y = cpu_room(cr_place_bytes(&run.spec.dst)), *dx = cpu_room(cr_place_bytes(&run.spec.src));
         float *dw = cpu_room((size_t)(c->in * c->out * 9) * sizeof(float));
         assert_true(cr_winograd_supports(&run.spec));
@@ -118,7 +118,7 @@ static void test_bias_residual_relu(void **state)
     (void)state;
     if (!supported())
         skip();
-    winograd_run run = make_run(&shapes[1]);
+    winograd_run run = make_run(&shapes[1], CR_FORMAT_NHWC);
     float *bias = cpu_numbers(128, 4), *y = cpu_room(cr_place_bytes(&run.spec.dst));
     run.spec.relu = true;
     float *plain =
@@ -146,7 +146,7 @@ static void test_threads_change_no_bit(void **state)
     (void)state;
     if (!supported())
         skip();
-    winograd_run run = make_run(&shapes[5]);
+    winograd_run run = make_run(&shapes[5], CR_FORMAT_BLOCKED);
     size_t y_bytes = cr_place_bytes(&run.spec.dst), x_bytes = cr_place_bytes(&run.spec.src);
     size_t w_bytes = (size_t)(128 * 64 * 9) * sizeof(float);
     float *y[2], *dx[2], *dw[2];
@@ -190,6 +190,9 @@ static void test_what_it_leaves_to_others(void **state)
     assert_false(cr_winograd_supports(&bad));
     bad = good;
     bad.src.shape.channels = 48;
+    assert_false(cr_winograd_supports(&bad));
+    bad = good;
+    bad.src.format = bad.dst.format = CR_FORMAT_PLAIN;
     assert_false(cr_winograd_supports(&bad));
     bad = good;
     bad.kernel = 5;

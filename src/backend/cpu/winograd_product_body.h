@@ -1,42 +1,40 @@
-#include "winograd_inner.h"
-
-#include <immintrin.h>
-
-#define INLINE static inline __attribute__((always_inline))
+/* Winograd's matrix products on vectors of WIDTH floats, PRODUCT_VECTORS of them side by side: the text of
+ * winograd_avx2.c and winograd_avx512.c. Each sum runs over k in one order: the same bits from both. No include guard,
+ * on purpose. */
 
 enum {
-    ROWS = 6, /* with 4 vectors of columns: 24 of the 32 registers hold sums */
-    VECTORS = CR_WINO_CHANNELS / CR_LANES
+    ROWS = 6, /* times PRODUCT_VECTORS registers hold sums: 24 of 32, or 12 of 16 */
+    COLUMNS = PRODUCT_VECTORS * WIDTH
 };
 
 /* Up to 6 rows of c at once; `rows` and the strides are constants after inlining. */
 INLINE void rows_product(int rows, int64_t depth, const float *a, int64_t row_stride, int64_t depth_stride,
                          const float *b, float *c, bool accumulate)
 {
-    __m512 sum[ROWS][VECTORS];
+    wide sum[ROWS][PRODUCT_VECTORS];
 #pragma GCC unroll 6
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
-        for (int v = 0; v < VECTORS; v++)
-            sum[r][v] = accumulate ? _mm512_load_ps(c + r * CR_WINO_CHANNELS + v * CR_LANES) : _mm512_setzero_ps();
+        for (int v = 0; v < PRODUCT_VECTORS; v++)
+            sum[r][v] = accumulate ? load(c + r * CR_WINO_CHANNELS + v * WIDTH) : splat(0.0f);
     for (int64_t k = 0; k < depth; k++) {
-        __m512 column[VECTORS];
+        wide column[PRODUCT_VECTORS];
 #pragma GCC unroll 4
-        for (int v = 0; v < VECTORS; v++)
-            column[v] = _mm512_load_ps(b + k * CR_WINO_CHANNELS + v * CR_LANES);
+        for (int v = 0; v < PRODUCT_VECTORS; v++)
+            column[v] = load(b + k * CR_WINO_CHANNELS + v * WIDTH);
 #pragma GCC unroll 6
         for (int r = 0; r < rows; r++) {
-            __m512 factor = _mm512_set1_ps(a[r * row_stride + k * depth_stride]);
+            wide factor = splat(a[r * row_stride + k * depth_stride]);
 #pragma GCC unroll 4
-            for (int v = 0; v < VECTORS; v++)
-                sum[r][v] = _mm512_fmadd_ps(factor, column[v], sum[r][v]);
+            for (int v = 0; v < PRODUCT_VECTORS; v++)
+                sum[r][v] = fused(factor, column[v], sum[r][v]);
         }
     }
 #pragma GCC unroll 6
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
-        for (int v = 0; v < VECTORS; v++)
-            _mm512_store_ps(c + r * CR_WINO_CHANNELS + v * CR_LANES, sum[r][v]);
+        for (int v = 0; v < PRODUCT_VECTORS; v++)
+            store(c + r * CR_WINO_CHANNELS + v * WIDTH, sum[r][v]);
 }
 
 INLINE void all_rows(int64_t rows, int64_t depth, const float *a, int64_t row_stride, int64_t depth_stride,
@@ -69,11 +67,12 @@ INLINE void all_rows(int64_t rows, int64_t depth, const float *a, int64_t row_st
     }
 }
 
-void cr_wino_product(int64_t rows, int64_t depth, const float *a, bool transposed, const float *b, float *c,
-                     bool accumulate)
+static void product(int64_t rows, int64_t depth, const float *a, bool transposed, const float *b, float *c,
+                    bool accumulate)
 {
-    if (transposed)
-        all_rows(rows, depth, a, 1, CR_WINO_CHANNELS, b, c, accumulate);
-    else
-        all_rows(rows, depth, a, CR_WINO_CHANNELS, 1, b, c, accumulate);
+    for (int column = 0; column < CR_WINO_CHANNELS; column += COLUMNS)
+        if (transposed)
+            all_rows(rows, depth, a, 1, CR_WINO_CHANNELS, b + column, c + column, accumulate);
+        else
+            all_rows(rows, depth, a, CR_WINO_CHANNELS, 1, b + column, c + column, accumulate);
 }
