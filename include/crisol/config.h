@@ -5,6 +5,7 @@
 #define CRISOL_CONFIG_H
 
 #include "crisol/status.h"
+#include "crisol/yaml.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -130,10 +131,27 @@ CR_NODISCARD cr_status cr_config_read(cr_config *config, const char *path);
 CR_NODISCARD cr_status cr_config_parse(cr_config *config, const char *text, size_t bytes, const char *name);
 /* One override "a.b=value"; the value is YAML. */
 CR_NODISCARD cr_status cr_config_set(cr_config *config, const char *assignment);
+/* The same with a value that stands in another file: option `name` becomes what `node` says, or an error with that
+ * file's line. A relative path is taken from `folder`. */
+CR_NODISCARD cr_status cr_config_apply(cr_config *config, const char *name, const cr_yaml *yaml,
+                                       const cr_yaml_node *node, const char *folder);
+typedef enum cr_config_kind {
+    CR_CONFIG_INTEGER,
+    CR_CONFIG_REAL,
+    CR_CONFIG_OTHER
+} cr_config_kind;
+/* Whether `name` is an option (no section): otherwise an error at the node's key with the nearest name. */
+CR_NODISCARD cr_status cr_config_find(const char *name, const cr_yaml *yaml, const cr_yaml_node *node,
+                                      cr_config_kind *kind);
+/* An option's value in one line, as the dump would write it; malloc'ed. `name` must be one. */
+CR_NODISCARD cr_status cr_config_value(const cr_config *config, const char *name, char **text);
 /* Checks that span several options (micro_batch divides batch …). */
 CR_NODISCARD cr_status cr_config_check(const cr_config *config);
 /* The resolved config as YAML, itself valid input with the same meaning; malloc'ed. */
 CR_NODISCARD cr_status cr_config_dump(const cr_config *config, char **text);
+/* What decides how a training comes out, a line an option, without the pack and the pretrained weights, which are
+ * files; malloc'ed. Left out is how it runs: workers, checkpoints, time limits. */
+CR_NODISCARD cr_status cr_config_identify(const cr_config *config, char **text);
 /* Every option: name, type or choices, default, meaning. For --help and `crisol config`. */
 void cr_config_print_options(FILE *out);
 /* The options in which two configs differ and that are not marked as free to change between runs: "optimizer.lr: 0.001

@@ -77,6 +77,18 @@ const char *cr_run_folder(const cr_run *run);
  * the lease is still ours: CR_BAD_CONFIG otherwise, naming the new owner. Errors: CR_BAD_CONFIG naming the owner that
  * lives; CR_IO, CR_PERMISSION. Blocking. */
 CR_NODISCARD cr_status cr_run_take(cr_run *run, double heartbeat_s);
+/* The same for one who has other things to do meanwhile: never waits, *taken is false while an owner lives or may live.
+ * `watch`, all zero before the first call for a folder, remembers what was seen of its owner; after three of the
+ * owner's heartbeats without a change, a later call takes the folder over. */
+typedef struct cr_run_watch {
+    uint64_t seen; /* hash of the lease */
+    double since_s;
+} cr_run_watch;
+CR_NODISCARD cr_status cr_run_try(cr_run *run, double heartbeat_s, cr_run_watch *watch, bool *taken);
+/* CR_BAD_CONFIG naming the new owner when the folder is no longer this process's. Any thread. */
+CR_NODISCARD cr_status cr_run_check(const cr_run *run);
+/* The number of this process's lease, which rises with each owner; 0 without one. */
+int64_t cr_run_fence(const cr_run *run);
 /* What tells this lease from all others; "" without one. */
 const char *cr_run_token(const cr_run *run);
 /* Whether this process sees the same run directory as the one whose cr_run_token() this is, waiting up to `patience_s`

@@ -25,12 +25,23 @@ typedef struct cr_train_options {
     const char *command; /* the command line, for the record */
     cr_resume resume;
     bool profile; /* time a layer, printed at the end */
+    /* What a sweep adds. */
+    bool is_part;       /* `comm` is one of several groups of this job, not all of it */
+    struct cr_run *run; /* of rank 0: `output`, opened and taken already, borrowed; null: it is taken here */
+    /* Called on rank 0 when an epoch's figures are in journal and metrics.csv, before its checkpoint; `epoch` counts
+     * from 1. Without *go_on the training saves and returns CR_STOPPED, on all ranks; after the last epoch it has no
+     * effect. Null on all ranks, or on none. */
+    cr_status (*epoch_ended)(void *context, int64_t epoch, double metric, bool *go_on);
+    void *context;
 } cr_train_options;
 
 /* Trains until the last epoch, early stopping or a stop request (SIGTERM, SIGINT, SIGUSR1, SIGUSR2: the flag travels
  * with the step's report, so all ranks stop after the same step, save, and return CR_STOPPED).
  * Collective. Errors are agreed: every rank returns the same status. */
 CR_NODISCARD cr_status cr_train(cr_comm *comm, const cr_train_options *options);
+
+/* A signal that stops trainings has come to this process; one that comes from the first call on counts. Local. */
+bool cr_train_is_stopped(void);
 
 /* The epoch's figure to watch is better when larger: train.mode, or by its name. */
 bool cr_monitor_is_maximized(const cr_config *config);

@@ -3,6 +3,8 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 int cli_report(const cr_comm *comm, cr_status status)
 {
@@ -29,4 +31,18 @@ int cli_usage_error(const char *command, const char *format, ...)
     fprintf(stderr, "; 'crisol %s --help' tells more\n", command);
     va_end(arguments);
     return CR_USAGE;
+}
+
+char *cli_join(int argc, char **argv)
+{
+    size_t bytes = sizeof "crisol";
+    for (int i = 0; i < argc; i++)
+        bytes += strlen(argv[i]) + 1;
+    char *line = malloc(bytes);
+    if (!line)
+        return NULL;
+    char *at = line + sprintf(line, "crisol");
+    for (int i = 0; i < argc; i++)
+        at += sprintf(at, " %s", argv[i]);
+    return line;
 }

@@ -1,6 +1,7 @@
 /* crisol inspect */
 #include "cli.h"
 #include "crisol/pack.h"
+#include "crisol/sweep.h"
 #include "inspect_grid.h"
 #include "pack_text.h"
 #include "run_text.h"
@@ -12,12 +13,12 @@
 #include <string.h>
 
 static const char usage[] =
-    "usage: crisol inspect PACK|RUN [OPTION …]\n"
+    "usage: crisol inspect PACK|RUN|SWEEP [OPTION …]\n"
     "\n"
     "Shows what is in a pack: classes and how many samples each split has of them, columns with their statistics,\n"
     "rejects by reason, size, pack id. Of a run directory: how far it is, its checkpoints and whether they verify, "
     "how\n"
-    "to go on.\n"
+    "to go on. Of a sweep directory: the ranking of its trials, and what each parameter does on average.\n"
     "\n"
     "Options, for a pack:\n"
     "  --json          the manifest, the pack's id and its size as JSON\n"
@@ -133,5 +134,7 @@ int cli_inspect(int argc, char **argv)
         fputs(usage, stdout);
     if (code != CR_OK || options.help)
         return code;
+    if (cr_sweep_is_folder(options.path))
+        return cli_report(NULL, cr_sweep_inspect(options.path, stdout));
     return cli_report(NULL, cli_is_run(options.path) ? cli_inspect_run(options.path) : inspect_pack(&options));
 }

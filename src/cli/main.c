@@ -18,6 +18,7 @@ static const command commands[] = {
     {"verify", "re-read every byte of a pack or of a run's checkpoints", cli_verify},
     {"config", "every training option with default, type and meaning", cli_config},
     {"train", "train a model on a pack, on one rank or many", cli_train},
+    {"sweep", "train many variants of a config, shared out over groups of ranks or jobs", cli_sweep},
     {"eval", "evaluate a run's checkpoint on a split", cli_eval},
     {"import", "how a file of pretrained weights fits", cli_import},
     {"export", "a run's model as safetensors for PyTorch", cli_export},

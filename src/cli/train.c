@@ -93,21 +93,6 @@ static int parse(int argc, char **argv, arguments *a)
     return CR_OK;
 }
 
-/* The command as given, for the record. */
-static char *join(int argc, char **argv)
-{
-    size_t bytes = sizeof "crisol";
-    for (int i = 0; i < argc; i++)
-        bytes += strlen(argv[i]) + 1;
-    char *line = malloc(bytes);
-    if (!line)
-        return NULL;
-    char *at = line + sprintf(line, "crisol");
-    for (int i = 0; i < argc; i++)
-        at += sprintf(at, " %s", argv[i]);
-    return line;
-}
-
 static cr_status read_config(const arguments *a, cr_config **config)
 {
     cr_status status = CR_OK;
@@ -123,7 +108,7 @@ done:
 int cli_train(int argc, char **argv)
 {
     arguments a = {0};
-    char *command = join(argc, argv);
+    char *command = cli_join(argc, argv);
     int code = parse(argc, argv, &a);
     if (code != CR_OK || a.help) {
         if (a.help) {

@@ -104,6 +104,41 @@ done:
     return status;
 }
 
+cr_status cr_config_apply(cr_config *config, const char *name, const cr_yaml *yaml, const cr_yaml_node *node,
+                          const char *folder)
+{
+    return cr_options_apply(&cr_config_table, config, yaml, node, name, folder);
+}
+
+cr_status cr_config_find(const char *name, const cr_yaml *yaml, const cr_yaml_node *node, cr_config_kind *kind)
+{
+    const cr_option *option;
+    bool is_known = cr_options_find(&cr_config_table, name, &option);
+    if (!is_known) {
+        char suggestion[CR_ERROR_MAX / 2];
+        cr_options_suggest(&cr_config_table, name, suggestion, sizeof suggestion);
+        return cr_yaml_fail_key(yaml, node, "unknown option '%s'%s", name, suggestion);
+    }
+    if (!option)
+        return cr_yaml_fail_key(yaml, node, "'%s' is a section; name one option, as in optimizer.lr", name);
+    bool is_integer = option->type == CR_OPTION_INT || option->type == CR_OPTION_UINT64;
+    *kind = is_integer ? CR_CONFIG_INTEGER : option->type == CR_OPTION_REAL ? CR_CONFIG_REAL : CR_CONFIG_OTHER;
+    return CR_OK;
+}
+
+cr_status cr_config_value(const cr_config *config, const char *name, char **text)
+{
+    const cr_option *option;
+    if (!cr_options_find(&cr_config_table, name, &option) || !option)
+        return cr_fail(CR_INTERNAL, "there is no option '%s'", name);
+    return cr_option_text(option, config, text);
+}
+
+cr_status cr_config_identify(const cr_config *config, char **text)
+{
+    return cr_options_identify(&cr_config_table, config, text);
+}
+
 cr_status cr_config_dump(const cr_config *config, char **text)
 {
     return cr_options_dump(&cr_config_table, config, text);

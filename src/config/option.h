@@ -34,6 +34,7 @@ typedef struct cr_option {
     int64_t n_items;            /* TEXTS, INTS, WEIGHTS: at most; REALS: exactly */
     const char *const *choices; /* CHOICE, WEIGHTS: ends with null */
     bool is_free;               /* may change between two runs of one training */
+    bool is_aside;              /* has no part in what comes out of it, either */
     const char *meaning;        /* one sentence */
 } cr_option;
 
@@ -82,6 +83,8 @@ bool cr_options_find(const cr_option_table *table, const char *name, const cr_op
 void cr_options_suggest(const cr_option_table *table, const char *name, char *text, size_t bytes);
 /* The struct as YAML; malloc'ed. */
 CR_NODISCARD cr_status cr_options_dump(const cr_option_table *table, const void *base, char **text);
+/* "name: value" lines of what has a part in the outcome, without paths; malloc'ed. */
+CR_NODISCARD cr_status cr_options_identify(const cr_option_table *table, const void *base, char **text);
 /* "name: a → b" lines of what differs and is not free, malloc'ed; null when nothing does. */
 CR_NODISCARD cr_status cr_options_compare(const cr_option_table *table, const void *a, const void *b,
                                           char **difference);

@@ -170,3 +170,32 @@ done:
     *difference = written;
     return status;
 }
+
+cr_status cr_options_identify(const cr_option_table *table, const void *base, char **text)
+{
+    cr_status status = CR_OK;
+    char *written = NULL, *value = NULL;
+    size_t bytes = 0;
+    *text = NULL;
+    FILE *stream = open_memstream(&written, &bytes);
+    if (!stream)
+        return cr_fail(CR_INTERNAL, "out of memory for a text");
+    for (int i = 0; i < table->n; i++) {
+        const cr_option *option = &table->options[i];
+        if (option->is_aside || option->type == CR_OPTION_PATH)
+            continue;
+        CR_TRY(cr_option_text(option, base, &value));
+        fprintf(stream, "%s: %s\n", option->name, value);
+        free(value);
+        value = NULL;
+    }
+done:
+    free(value);
+    if (fclose(stream) && status == CR_OK)
+        status = cr_fail(CR_INTERNAL, "out of memory for a text");
+    if (status == CR_OK)
+        *text = written;
+    else
+        free(written);
+    return status;
+}

@@ -3,8 +3,10 @@
  *
  * To add an option: a member in cr_config (crisol/config.h) and a line here. The option's name is the member's path, so
  * `INT(data.batch, …)` is `batch` in the section `data`; the compiler checks that macro and member have the same type.
- * Columns: member, default as YAML, what is allowed, FIXED or FREE, meaning (one sentence). FREE is what may differ
- * when a training goes on from a checkpoint: it has no part in the numbers. Lines of one section stand together.
+ * Columns: member, default as YAML, what is allowed, FIXED, FREE or ASIDE, meaning (one sentence). FREE is what may
+ * differ when a training goes on from a checkpoint: it has no part in the numbers of a step. ASIDE is free and has no
+ * part in the outcome either: two configs that differ only there are the same trial of a sweep. Lines of one section
+ * stand together.
  *   INT, REAL       lowest, highest (INFINITY: no limit); REAL_BELOW: highest itself is not allowed
  *   BOOL, UINT64, TEXT, PATH, CHOICE (a list of words that ends with NULL, in the order of the enum)
  *   TEXTS, INTS     lists, at most so many items
@@ -14,12 +16,14 @@
 
 #include <math.h>
 
-#define FREE true
-#define FIXED false
+#define FIXED 0
+#define FREE 1
+#define ASIDE 2
 
 #define MEMBER(member, c_type)                                                                                         \
     .name = #member, .offset = _Generic(((cr_config *)0)->member, c_type : offsetof(cr_config, member))
-#define REST(standard, free, text) .fallback = standard, .is_free = free, .meaning = text
+#define REST(standard, free, text)                                                                                     \
+    .fallback = standard, .is_free = (free) != FIXED, .is_aside = (free) == ASIDE, .meaning = text
 
 #define INT(member, standard, low, high, free, text)                                                                   \
     {                                                                                                                  \
@@ -194,28 +198,29 @@ static const cr_option options[] = {
     INT(train.patience, "0", 0, INFINITY, FREE, "Epochs without improvement that end the training; 0: never."),
     REAL(train.min_delta, "0", 0, INFINITY, FREE,
          "Change of the monitored metric that counts as improvement for train.patience."),
-    INT(train.keep_last, "2", 2, 1000000, FREE,
+    INT(train.keep_last, "2", 2, 1000000, ASIDE,
         "Newest checkpoints that are kept; two at least, so that one is left when the newest turns out damaged."),
-    INT(train.keep_best, "1", 0, 1000000, FREE, "Best checkpoints that are kept as well."),
-    INT(train.checkpoint_epochs, "1", 1, 1000000, FREE, "A checkpoint every so many epochs, and one at the end."),
-    INT(train.checkpoint_steps, "0", 0, INFINITY, FREE, "A checkpoint every so many steps as well; 0: off."),
-    REAL(train.checkpoint_seconds, "600", 0, INFINITY, FREE,
+    INT(train.keep_best, "1", 0, 1000000, ASIDE, "Best checkpoints that are kept as well."),
+    INT(train.checkpoint_epochs, "1", 1, 1000000, ASIDE, "A checkpoint every so many epochs, and one at the end."),
+    INT(train.checkpoint_steps, "0", 0, INFINITY, ASIDE, "A checkpoint every so many steps as well; 0: off."),
+    REAL(train.checkpoint_seconds, "600", 0, INFINITY, ASIDE,
          "A checkpoint as well when the last one is so many seconds old; 0: off."),
-    REAL(train.time_limit, "0", 0, INFINITY, FREE,
+    REAL(train.time_limit, "0", 0, INFINITY, ASIDE,
          "Stop with a checkpoint before so many seconds have passed, as before the end of a Slurm job; 0: off."),
-    REAL(train.time_margin, "15", 0, INFINITY, FREE,
+    REAL(train.time_margin, "15", 0, INFINITY, ASIDE,
          "Seconds to spare before the time limit, beside those of a step and a checkpoint."),
-    REAL(train.heartbeat, "10", 0.05, 3600, FREE,
+    REAL(train.heartbeat, "10", 0.05, 3600, ASIDE,
          "Seconds between two signs of life in the run directory; after three without one, another job may take over."),
-    INT(train.stop_after_steps, "0", 0, INFINITY, FREE,
+    INT(train.stop_after_steps, "0", 0, INFINITY, ASIDE,
         "Stop with a checkpoint after so many steps, as a signal would; 0: off."),
     CHOICE(train.reduction, "ordered", reductions, FIXED,
            "How ranks add gradients: ordered gives the same bits at any number of ranks, library leaves it to MPI."),
     REAL_BELOW(train.ema, "0", 0, 1, FIXED,
                "Decay of a moving average of the weights, which is then what is evaluated; 0: off."),
-    REAL(train.watchdog, "300", 0, INFINITY, FREE, "Seconds without progress after which a rank ends the job; 0: off."),
+    REAL(train.watchdog, "300", 0, INFINITY, ASIDE,
+         "Seconds without progress after which a rank ends the job; 0: off."),
 
-    INT(cpu.workers, "0", 0, 4096, FREE, "Workers of a rank; 0: one a core, at most one a micro-batch."),
+    INT(cpu.workers, "0", 0, 4096, ASIDE, "Workers of a rank; 0: one a core, at most one a micro-batch."),
     INT(cpu.threads, "1", 1, 1024, FIXED, "Threads of a worker; the weights' bits depend on it."),
     CHOICE(cpu.convolution, "auto", convolutions, FIXED,
            "Convolution algorithm: auto takes Winograd where it pays, direct rounds finer."),

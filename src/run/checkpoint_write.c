@@ -212,7 +212,7 @@ cr_status cr_checkpoint_write(cr_run *run, int64_t step, const cr_tensor_view *t
         goto done;
     }
     CR_TRY(check_finite(tensors, n));
-    CR_TRY(cr_run_check_owner(run));
+    CR_TRY(cr_run_check(run));
     CR_TRY(open_folder(run, &folder));
     snprintf(name, sizeof name, "step-%lld.json", (long long)step);
     json_path = cr_path_join(folder, name);
@@ -226,7 +226,7 @@ cr_status cr_checkpoint_write(cr_run *run, int64_t step, const cr_tensor_view *t
     }
     CR_TRY(write_tensors(tensors_path, tensors, n, &bytes, file.hash));
     file.tensors_bytes = (int64_t)bytes;
-    CR_TRY(cr_run_check_owner(run)); /* as late as can be */
+    CR_TRY(cr_run_check(run)); /* as late as can be */
     CR_TRY(write_json(json_path, &file));
     prune(run, folder, step, policy);
 done:

@@ -1,6 +1,7 @@
 #include "lease.h"
 #include "crisol/atomic_file.h"
 #include "crisol/clock.h"
+#include "crisol/hash.h"
 #include "crisol/log.h"
 #include "crisol/run.h"
 
@@ -167,12 +168,8 @@ done:
     return status;
 }
 
-cr_status cr_lease_take(const char *folder, double heartbeat_s, cr_lease **lease)
+static cr_status create(const char *folder, double heartbeat_s, cr_lease **lease)
 {
-    cr_status status = CR_OK;
-    bool won = false;
-    int64_t highest;
-    *lease = NULL;
     cr_lease *made = calloc(1, sizeof *made);
     if (!made || !(made->folder = strdup(folder))) {
         free(made);
@@ -181,6 +178,26 @@ cr_status cr_lease_take(const char *folder, double heartbeat_s, cr_lease **lease
     made->descriptor = -1;
     cr_lease_describe_self(&made->facts);
     made->facts.heartbeat_s = heartbeat_s;
+    *lease = made;
+    return CR_OK;
+}
+
+/* Of a lease that has been won. */
+static cr_status begin(cr_lease *lease)
+{
+    int64_t highest;
+    cr_status status = cr_lease_scan(lease->folder, lease->facts.fence - 1, &highest);
+    return status == CR_OK ? start_beating(lease) : status;
+}
+
+cr_status cr_lease_take(const char *folder, double heartbeat_s, cr_lease **lease)
+{
+    cr_status status = CR_OK;
+    bool won = false;
+    int64_t highest;
+    cr_lease *made = NULL;
+    *lease = NULL;
+    CR_TRY(create(folder, heartbeat_s, &made));
     for (int i = 0; !won; i++) {
         if (i == MAX_TRIES) {
             status = cr_fail(CR_IO, "%s: leases come and go faster than they can be read", folder);
@@ -191,10 +208,62 @@ cr_status cr_lease_take(const char *folder, double heartbeat_s, cr_lease **lease
             CR_TRY(wait_for_owner(folder, highest, &made->facts));
         CR_TRY(claim(made, highest + 1, &won));
     }
-    CR_TRY(cr_lease_scan(folder, made->facts.fence - 1, &highest));
-    CR_TRY(start_beating(made));
+    CR_TRY(begin(made));
     *lease = made;
     made = NULL;
+done:
+    cr_lease_release(&made);
+    return status;
+}
+
+/* Whether the owner of lease N has gone, as far as can be told now. */
+static cr_status look_at_owner(const char *folder, int64_t fence, const cr_lease_facts *self, cr_run_watch *watch,
+                               bool *is_gone)
+{
+    char text[CR_LEASE_BYTES], name[256];
+    cr_lease_facts owner;
+    cr_status status = cr_lease_read(folder, fence, text, &owner);
+    bool is_known = status == CR_OK;
+    *is_gone = false;
+    if (status == CR_MISSING) /* taken over meanwhile */
+        return CR_OK;
+    if (!is_known && status != CR_BAD_DATA)
+        return status;
+    *is_gone = is_known && (owner.released || cr_lease_is_orphan(&owner, self));
+    if (*is_gone)
+        return CR_OK;
+    uint64_t seen = cr_hash64(text, sizeof text) ^ (uint64_t)fence;
+    double now = cr_clock_s();
+    if (seen != watch->seen || watch->since_s == 0)
+        *watch = (cr_run_watch){.seen = seen, .since_s = now};
+    double heartbeat_s = is_known && owner.heartbeat_s > 0 ? owner.heartbeat_s : unknown_heartbeat_s;
+    *is_gone = now - watch->since_s >= UNSEEN_BEATS * heartbeat_s;
+    if (*is_gone) {
+        cr_lease_name_owner(&owner, name, sizeof name);
+        cr_log_warning("%s: %s has shown no sign of life for %.1f s; taking over", folder,
+                       is_known ? name : "its owner", UNSEEN_BEATS * heartbeat_s);
+    }
+    return CR_OK;
+}
+
+cr_status cr_lease_try(const char *folder, double heartbeat_s, cr_run_watch *watch, cr_lease **lease)
+{
+    cr_status status = CR_OK;
+    bool is_free = true, won = false;
+    int64_t highest;
+    cr_lease *made = NULL;
+    *lease = NULL;
+    CR_TRY(create(folder, heartbeat_s, &made));
+    CR_TRY(cr_lease_scan(folder, 0, &highest));
+    if (highest > 0)
+        CR_TRY(look_at_owner(folder, highest, &made->facts, watch, &is_free));
+    if (is_free)
+        CR_TRY(claim(made, highest + 1, &won));
+    if (won) {
+        CR_TRY(begin(made));
+        *lease = made;
+        made = NULL;
+    }
 done:
     cr_lease_release(&made);
     return status;

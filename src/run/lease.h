@@ -4,6 +4,7 @@
 #ifndef CRISOL_LEASE_H
 #define CRISOL_LEASE_H
 
+#include "crisol/run.h"
 #include "crisol/status.h"
 
 #include <stdbool.h>
@@ -48,6 +49,9 @@ typedef struct cr_lease cr_lease;
 /* Takes the folder, waiting for as long as three heartbeats of an owner that may be dead. CR_BAD_CONFIG naming the
  * owner that lives. */
 CR_NODISCARD cr_status cr_lease_take(const char *folder, double heartbeat_s, cr_lease **lease);
+/* As cr_lease_take(), but never waits: *lease is null while an owner lives or may live. `watch` remembers what was seen
+ * of it; call again after a while. */
+CR_NODISCARD cr_status cr_lease_try(const char *folder, double heartbeat_s, cr_run_watch *watch, cr_lease **lease);
 /* Marks the lease as free (when it is still ours) and stops its heartbeat. Accepts a pointer to null. */
 void cr_lease_release(cr_lease **lease);
 /* CR_BAD_CONFIG naming the new owner when the folder is no longer ours. Any thread. */

@@ -88,9 +88,21 @@ cr_status cr_run_take(cr_run *run, double heartbeat_s)
     return cr_lease_take(run->folder, heartbeat_s, &run->lease);
 }
 
-cr_status cr_run_check_owner(const cr_run *run)
+cr_status cr_run_try(cr_run *run, double heartbeat_s, cr_run_watch *watch, bool *taken)
+{
+    cr_status status = cr_lease_try(run->folder, heartbeat_s, watch, &run->lease);
+    *taken = run->lease != NULL;
+    return status;
+}
+
+cr_status cr_run_check(const cr_run *run)
 {
     return run->lease ? cr_lease_check(run->lease) : CR_OK;
+}
+
+int64_t cr_run_fence(const cr_run *run)
+{
+    return run->lease ? cr_lease_get_facts(run->lease)->fence : 0;
 }
 
 const char *cr_run_token(const cr_run *run)
@@ -160,7 +172,7 @@ done:
 cr_status cr_run_append(const cr_run *run, const char *name, int descriptor, const char *text, size_t bytes)
 {
     struct stat before;
-    cr_status owner = cr_run_check_owner(run);
+    cr_status owner = cr_run_check(run);
     if (owner != CR_OK)
         return owner;
     if (fstat(descriptor, &before))
@@ -249,7 +261,7 @@ cr_status cr_run_truncate(cr_run *run, int64_t journal_bytes, int64_t metrics_by
     if (run->metrics >= 0)
         close(run->metrics);
     run->metrics = -1;
-    CR_TRY(cr_run_check_owner(run));
+    CR_TRY(cr_run_check(run));
     CR_TRY(cut(run, journal_name, journal_bytes));
     CR_TRY(cut(run, metrics_name, metrics_bytes));
 done:

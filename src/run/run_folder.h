@@ -14,8 +14,6 @@ struct cr_run {
 /* Opens `name` in the run's folder for appending (made when absent, never through a symbolic link) and cuts off a last
  * line without newline, which a process that died left behind. */
 CR_NODISCARD cr_status cr_run_open_log(const cr_run *run, const char *name, int *descriptor);
-/* Before anything is published: the folder is still this process's, if it ever took it. */
-CR_NODISCARD cr_status cr_run_check_owner(const cr_run *run);
 /* Appends all of a line with one write(2), or leaves the file as it was. */
 CR_NODISCARD cr_status cr_run_append(const cr_run *run, const char *name, int descriptor, const char *text,
                                      size_t bytes);

@@ -138,7 +138,8 @@ cr_status cr_trainer_preflight(cr_trainer *trainer)
     CR_TRY(cr_comm_agree(comm, all ? collect(trainer, &mine) : cr_fail_memory("facts of ranks", sizeof *all)));
     CR_TRY(cr_comm_allgather(comm, &mine, sizeof mine, all));
     CR_TRY(check_binaries(all, n, trainer->run)); /* alike on every rank */
-    CR_TRY(check_slurm(n, trainer->run));
+    if (!trainer->options->is_part)
+        CR_TRY(check_slurm(n, trainer->run));
     if (trainer->run) {
         warn_about_cores(all, n);
         status = check_room(trainer);

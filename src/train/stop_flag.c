@@ -1,4 +1,5 @@
 #include "stop_flag.h"
+#include "crisol/train.h"
 
 #include <signal.h>
 #include <stddef.h>
@@ -23,4 +24,10 @@ void cr_stop_flag_install(void)
 bool cr_stop_flag_is_set(void)
 {
     return stop_requested != 0;
+}
+
+bool cr_train_is_stopped(void)
+{
+    cr_stop_flag_install();
+    return cr_stop_flag_is_set();
 }

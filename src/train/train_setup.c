@@ -115,8 +115,11 @@ static cr_status create_local(cr_trainer *trainer)
     cr_status status = CR_OK;
     const cr_session *session = &trainer->session;
     if (cr_comm_rank(trainer->comm) == 0) {
-        CR_TRY(cr_run_open(trainer->options->output, &trainer->run));
-        CR_TRY(cr_run_take(trainer->run, trainer->config->train.heartbeat));
+        trainer->run = trainer->options->run;
+        if (!trainer->run) {
+            CR_TRY(cr_run_open(trainer->options->output, &trainer->run));
+            CR_TRY(cr_run_take(trainer->run, trainer->config->train.heartbeat));
+        }
         CR_TRY(cr_saver_create(trainer->run, &trainer->saver));
         trainer->saves.start_s = cr_clock_s();
     }
@@ -173,7 +176,8 @@ void cr_trainer_destroy(cr_trainer *trainer)
     free(trainer->row_counts);
     free(trainer->row_offsets);
     cr_saver_destroy(&trainer->saver);
-    cr_run_close(&trainer->run);
+    if (!trainer->options->run)
+        cr_run_close(&trainer->run);
     cr_session_close(&trainer->session);
     memset(trainer, 0, sizeof *trainer);
 }

@@ -71,6 +71,23 @@ done:
     return status;
 }
 
+/* Rank 0's caller may have seen enough of this training: then all ranks stop as if they had been asked to. */
+static cr_status ask_whether_to_go_on(cr_trainer *trainer)
+{
+    const cr_train_options *options = trainer->options;
+    bool go_on = true;
+    if (!options->epoch_ended)
+        return CR_OK;
+    cr_status status = CR_OK;
+    if (cr_comm_rank(trainer->comm) == 0)
+        status = options->epoch_ended(options->context, trainer->epoch, trainer->metric, &go_on);
+    CR_TRY(cr_comm_agree(trainer->comm, status));
+    CR_TRY(cr_comm_broadcast(trainer->comm, &go_on, sizeof go_on, 0));
+    trainer->stop_agreed = trainer->stop_agreed || !go_on;
+done:
+    return status;
+}
+
 static cr_status train(cr_trainer *trainer)
 {
     cr_status status = CR_OK;
@@ -84,6 +101,7 @@ static cr_status train(cr_trainer *trainer)
             return stop_here(trainer);
         double start = cr_clock_s();
         CR_TRY(cr_trainer_end_epoch(trainer, &improved, &finished));
+        CR_TRY(ask_whether_to_go_on(trainer));
         trainer->time.epoch_end_s = cr_clock_s() - start;
         bool due = trainer->epoch % trainer->config->train.checkpoint_epochs == 0;
         if (improved || finished || due || trainer->save_agreed || trainer->stop_agreed)
