@@ -290,12 +290,12 @@ static cr_status form_group(group *it)
     if (rank == 0 && size % ranks > 0)
         cr_log_warning("%d ranks make %" PRId64 " groups of %" PRId64 "; %" PRId64 " of them have nothing to do", size,
                        n_groups, ranks, size % ranks);
+    cr_log_info("%" PRId64 " trials, %" PRId64 " group%s of %" PRId64 " rank%s", it->sweep->n_trials, n_groups,
+                n_groups > 1 ? "s" : "", ranks, ranks > 1 ? "s" : "");
     bool is_lead = it->comm && cr_comm_rank(it->comm) == 0;
     if (size > 1)
         cr_log_set_rank(is_lead ? 0 : rank, size);
     CR_TRY(cr_comm_agree(it->world, is_lead ? open_lead(it) : CR_OK));
-    cr_log_info("%" PRId64 " trials, %" PRId64 " group%s of %" PRId64 " rank%s", it->sweep->n_trials, n_groups,
-                n_groups > 1 ? "s" : "", ranks, ranks > 1 ? "s" : "");
 done:
     cr_config_destroy(&config);
     return status;
