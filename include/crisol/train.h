@@ -29,8 +29,8 @@ typedef struct cr_train_options {
     bool is_part;       /* `comm` is one of several groups of this job, not all of it */
     struct cr_run *run; /* of rank 0: `output`, opened and taken already, borrowed; null: it is taken here */
     /* Called on rank 0 when an epoch's figures are in journal and metrics.csv, before its checkpoint; `epoch` counts
-     * from 1. Without *go_on the training saves and returns CR_STOPPED, on all ranks; after the last epoch it has no
-     * effect. Null on all ranks, or on none. */
+     * from 1. Called again for the epoch that a training resumes behind. Without *go_on the training saves and returns
+     * CR_STOPPED, on all ranks; after the last epoch it has no effect. Null on all ranks, or on none. */
     cr_status (*epoch_ended)(void *context, int64_t epoch, double metric, bool *go_on);
     void *context;
 } cr_train_options;

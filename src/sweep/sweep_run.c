@@ -318,11 +318,11 @@ static cr_status print_cost(const group *it, double wall_s)
     CR_TRY(cr_comm_allgather(it->world, &mine, sizeof mine, all));
     for (int r = 0; r < size; r++)
         sum = (cost){sum.busy_s + all[r].busy_s, sum.n_run + all[r].n_run, sum.n_groups + all[r].n_groups};
+    double share_s = sum.busy_s / (double)sum.n_groups;
     if (cr_comm_rank(it->world) == 0 && sum.n_run > 0)
         cr_log_info("%" PRId64 " trainings in %.1f s on %" PRId64
-                    " group%s: %.3f x the sum of their times over the groups, %.1f s",
-                    sum.n_run, wall_s, sum.n_groups, sum.n_groups > 1 ? "s" : "",
-                    wall_s * (double)sum.n_groups / sum.busy_s, sum.busy_s / (double)sum.n_groups);
+                    " group%s, %.1f s of training a group: %.2f x as long",
+                    sum.n_run, wall_s, sum.n_groups, sum.n_groups > 1 ? "s" : "", share_s, wall_s / share_s);
 done:
     free(all);
     return status;

@@ -94,6 +94,8 @@ static cr_status train(cr_trainer *trainer)
     bool exhausted =
         trainer->stop.patience > 0 && trainer->stop.bad >= trainer->stop.patience; /* already, when resumed */
     bool finished = exhausted || trainer->epoch >= trainer->config->train.epochs;
+    if (!finished && trainer->epoch > 0 && trainer->step_in_epoch == 0) /* resumed: asked before, and perhaps killed */
+        CR_TRY(ask_whether_to_go_on(trainer));
     while (!finished) {
         bool improved;
         CR_TRY(train_epoch(trainer));
