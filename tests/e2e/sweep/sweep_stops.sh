@@ -18,7 +18,8 @@ cat "$scratch/undisturbed.txt"
 
 wait_for_epochs() { # DIR N
     for _ in $(seq 400); do
-        [ "$(grep -c '"event": "epoch"' "$1/trials.jsonl" 2>/dev/null)" -ge "$2" ] && return 0
+        n=$(grep -c '"event": "epoch"' "$1/trials.jsonl" 2>/dev/null || true)
+        [ "${n:-0}" -ge "$2" ] && return 0
         sleep 0.05
     done
     fail "$1: no $2 epochs"
