@@ -104,16 +104,18 @@ static cr_status take_line(cr_ledger *ledger, const char *line, size_t bytes)
     return status;
 }
 
-/* A last line without newline is one that is just being written, or was torn: the next append closes it. */
+/* A last line without newline is one that is just being written, or was torn: the next append closes it. The file is
+ * opened anew, since network file systems show others' writes from the next open on. */
 cr_status cr_ledger_refresh(cr_ledger *ledger)
 {
     cr_status status = CR_OK;
-    size_t room = READ_BYTES, used = 0;
+    size_t room = READ_BYTES;
     char *text = malloc(room);
-    if (!text)
-        return cr_fail_memory("a ledger", room);
+    int descriptor = open(ledger->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
+    if (!text || descriptor < 0)
+        CR_TRY(text ? cr_fail_errno("%s: cannot open", ledger->path) : cr_fail_memory("a ledger", room));
     for (;;) {
-        ssize_t got = pread(ledger->descriptor, text + used, room - used, ledger->at);
+        ssize_t got = pread(descriptor, text, room, ledger->at);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
@@ -139,6 +141,8 @@ cr_status cr_ledger_refresh(cr_ledger *ledger)
         room *= 2;
     }
 done:
+    if (descriptor >= 0)
+        close(descriptor);
     free(text);
     return status;
 }
@@ -170,7 +174,7 @@ done:
     return status;
 }
 
-cr_status cr_ledger_append(cr_ledger *ledger, const char *event, json_t *fields, bool sync)
+cr_status cr_ledger_append(cr_ledger *ledger, const char *event, json_t *fields)
 {
     cr_status status = CR_OK;
     char *line = NULL, last = '\n';
@@ -187,7 +191,7 @@ cr_status cr_ledger_append(cr_ledger *ledger, const char *event, json_t *fields,
     while (written < 0 && errno == EINTR);
     if (written >= 0 && written != (ssize_t)(bytes - skip))
         errno = ENOSPC; /* a regular file takes less than asked for only when there is no room */
-    if (written != (ssize_t)(bytes - skip) || (sync && fdatasync(ledger->descriptor)))
+    if (written != (ssize_t)(bytes - skip) || fdatasync(ledger->descriptor))
         status = cr_fail_errno("%s: cannot append", ledger->path);
 done:
     free(line);

@@ -50,8 +50,8 @@ CR_NODISCARD cr_status cr_ledger_open(const char *folder, bool create, cr_ledger
 void cr_ledger_close(cr_ledger **ledger);
 /* Reads what has been appended since. */
 CR_NODISCARD cr_status cr_ledger_refresh(cr_ledger *ledger);
-/* Appends an event; `fields` (an object) is stolen. With `sync`, it is on the disk when this returns. */
-CR_NODISCARD cr_status cr_ledger_append(cr_ledger *ledger, const char *event, struct json_t *fields, bool sync);
+/* Appends an event; `fields` (an object) is stolen. It is on the disk when this returns. */
+CR_NODISCARD cr_status cr_ledger_append(cr_ledger *ledger, const char *event, struct json_t *fields);
 
 /* The record of a trial, null when nothing is known of it. Valid until the ledger is closed. */
 const cr_record *cr_ledger_find(const cr_ledger *ledger, const char *id);

@@ -213,12 +213,10 @@ static cr_status note_start(cr_scheduler *scheduler, const cr_claim *claim)
         cr_ledger_append(scheduler->ledger, "trial",
                          json_pack("{s:s, s:I, s:I, s:I, s:s, s:b, s:o}", "trial", trial->id, "fence", fence, "number",
                                    (json_int_t)claim->trial, "seed", (json_int_t)trial->seed, "metric", sweep->metric,
-                                   "maximize", sweep->maximize, "point", describe_point(sweep, claim->trial)),
-                         false));
+                                   "maximize", sweep->maximize, "point", describe_point(sweep, claim->trial))));
     CR_TRY(cr_ledger_append(scheduler->ledger, "start",
                             json_pack("{s:s, s:I, s:s, s:I}", "trial", trial->id, "fence", fence, "host", host, "pid",
-                                      (json_int_t)getpid()),
-                            true));
+                                      (json_int_t)getpid())));
     CR_TRY(refresh(scheduler));
 done:
     return status;
@@ -268,8 +266,7 @@ cr_status cr_scheduler_end_epoch(cr_scheduler *scheduler, const cr_claim *claim,
     CR_TRY(cr_ledger_append(scheduler->ledger, "epoch",
                             json_pack("{s:s, s:I, s:I, s:o}", "trial", scheduler->sweep->trials[claim->trial].id,
                                       "fence", (json_int_t)cr_run_fence(claim->run), "epoch", (json_int_t)epoch,
-                                      "metric", cr_json_real(metric)),
-                            false));
+                                      "metric", cr_json_real(metric))));
     CR_TRY(refresh(scheduler));
     CR_TRY(cr_prune_judge(&scheduler->standings, claim->trial, epoch, go_on));
 done:
@@ -288,8 +285,7 @@ cr_status cr_scheduler_end_trial(cr_scheduler *scheduler, cr_claim *claim, const
                             json_pack("{s:s, s:I, s:s, s:o, s:f, s:i, s:s}", "trial", id, "fence",
                                       (json_int_t)cr_run_fence(claim->run), "state", cr_trial_state_name(end->state),
                                       "metrics", metrics, "seconds", end->seconds, "code", (int)end->failure, "cause",
-                                      end->cause ? end->cause : ""),
-                            true));
+                                      end->cause ? end->cause : "")));
     CR_TRY(refresh(scheduler));
 done:
     cr_run_close(&claim->run);

@@ -59,7 +59,7 @@ static cr_status tell_others_to_stop(group *it)
 {
     if (!strcmp(cr_ledger_stopped_session(it->ledger), it->session))
         return CR_OK;
-    return cr_ledger_append(it->ledger, "stop", json_pack("{s:s}", "session", it->session), true);
+    return cr_ledger_append(it->ledger, "stop", json_pack("{s:s}", "session", it->session));
 }
 
 static void pause_a_while(const group *it)

@@ -19,23 +19,21 @@ static cr_ledger *open_ledger(scratch *it)
 
 static void start(cr_ledger *ledger, const char *id, int fence)
 {
-    assert_ok(cr_ledger_append(ledger, "start", json_pack("{s:s, s:i}", "trial", id, "fence", fence), false));
+    assert_ok(cr_ledger_append(ledger, "start", json_pack("{s:s, s:i}", "trial", id, "fence", fence)));
 }
 
 static void end_epoch(cr_ledger *ledger, const char *id, int fence, int epoch, double metric)
 {
-    assert_ok(cr_ledger_append(
-        ledger, "epoch",
-        json_pack("{s:s, s:i, s:i, s:o}", "trial", id, "fence", fence, "epoch", epoch, "metric", cr_json_real(metric)),
-        false));
+    assert_ok(cr_ledger_append(ledger, "epoch",
+                               json_pack("{s:s, s:i, s:i, s:o}", "trial", id, "fence", fence, "epoch", epoch, "metric",
+                                         cr_json_real(metric))));
 }
 
 static void end(cr_ledger *ledger, const char *id, int fence, const char *state)
 {
     assert_ok(cr_ledger_append(ledger, "end",
                                json_pack("{s:s, s:i, s:s, s:f, s:i, s:s}", "trial", id, "fence", fence, "state", state,
-                                         "seconds", 1.5, "code", 76, "cause", "so"),
-                               true));
+                                         "seconds", 1.5, "code", 76, "cause", "so")));
 }
 
 static cr_trial_state state_of(cr_ledger *ledger, const char *id)
@@ -153,8 +151,7 @@ static void long_lines_and_many_are_read(void **state)
         json_array_append_new(metrics, json_real(i));
     start(ledger, a, 1);
     assert_ok(cr_ledger_append(
-        ledger, "end", json_pack("{s:s, s:i, s:s, s:o}", "trial", a, "fence", 1, "state", "done", "metrics", metrics),
-        false));
+        ledger, "end", json_pack("{s:s, s:i, s:s, s:o}", "trial", a, "fence", 1, "state", "done", "metrics", metrics)));
     for (int i = 0; i < 3000; i++) {
         char id[CR_TRIAL_ID];
         snprintf(id, sizeof id, "%016x", i + 0x1000);
@@ -173,12 +170,11 @@ static void long_lines_and_many_are_read(void **state)
 static void strangers_facts_do_no_harm(void **state)
 {
     cr_ledger *ledger = open_ledger(*state);
-    assert_ok(cr_ledger_append(ledger, "start", json_pack("{s:s}", "trial", "short"), false));
-    assert_ok(
-        cr_ledger_append(ledger, "epoch", json_pack("{s:s, s:I}", "trial", a, "epoch", (json_int_t)INT64_MAX), false));
-    assert_ok(cr_ledger_append(ledger, "end", json_pack("{s:s, s:s}", "trial", a, "state", "sleeping"), false));
-    assert_ok(cr_ledger_append(ledger, "stop", json_pack("{s:s}", "session", "me"), false));
-    assert_ok(cr_ledger_append(ledger, "else", json_pack("{s:i}", "trial", 3), false));
+    assert_ok(cr_ledger_append(ledger, "start", json_pack("{s:s}", "trial", "short")));
+    assert_ok(cr_ledger_append(ledger, "epoch", json_pack("{s:s, s:I}", "trial", a, "epoch", (json_int_t)INT64_MAX)));
+    assert_ok(cr_ledger_append(ledger, "end", json_pack("{s:s, s:s}", "trial", a, "state", "sleeping")));
+    assert_ok(cr_ledger_append(ledger, "stop", json_pack("{s:s}", "session", "me")));
+    assert_ok(cr_ledger_append(ledger, "else", json_pack("{s:i}", "trial", 3)));
     assert_int_equal(state_of(ledger, a), CR_TRIAL_WAITING);
     assert_string_equal(cr_ledger_stopped_session(ledger), "me");
     cr_ledger_close(&ledger);
