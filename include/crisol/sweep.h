@@ -30,10 +30,10 @@ typedef struct cr_sweep_options {
     const char *output;  /* sweep directory */
     const char *command; /* the command line, for the records */
     int64_t shard,
-        n_shards; /* this job's trials come first: those whose number modulo n_shards is shard; 0 of 1: all */
-    bool retry;              /* trials that failed are run again */
-    bool quiet;              /* only warnings and errors */
-    cr_comm_lost rank_lost;  /* for cr_comm_set_patience(), while a trial trains */
+        n_shards;           /* this job's trials come first: those whose number modulo n_shards is shard; 0 of 1: all */
+    bool retry;             /* trials that failed are run again */
+    bool quiet;             /* only warnings and errors */
+    cr_comm_lost rank_lost; /* for cr_comm_set_patience(), while a trial trains */
 } cr_sweep_options;
 
 /* Runs what is left of the sweep on groups of ranks, and waits for what others run, so as to take it over if they die.

@@ -76,7 +76,7 @@ static cr_status need_record(cr_fold *fold, const char *id, cr_record **record)
 /* Room for the metrics of `n` epochs; new ones are not known. */
 static cr_status make_room(cr_record *record, int64_t n)
 {
-    if (n > record->n_room) {
+    if (n > 0 && n > record->n_room) {
         int64_t room = n > 2 * record->n_room ? n : 2 * record->n_room;
         double *grown = realloc(record->metrics, (size_t)room * sizeof(double));
         if (!grown)

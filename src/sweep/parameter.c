@@ -12,7 +12,7 @@ static cr_status read_weights(const cr_sweep *sweep, const cr_yaml_node *node, c
     cr_status status = CR_OK;
     double sum = 0;
     CR_TRY(cr_yaml_expect(sweep->yaml, node, CR_YAML_SEQUENCE));
-    if (node->n != parameter->values->n)
+    if (node->n < 1 || node->n != parameter->values->n)
         CR_TRY(cr_yaml_fail(sweep->yaml, node, "%lld weights for %lld values", (long long)node->n,
                             (long long)parameter->values->n));
     parameter->shares = calloc((size_t)node->n, sizeof *parameter->shares);

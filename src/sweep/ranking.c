@@ -121,7 +121,7 @@ done:
 
 void cr_ranking_clear(cr_ranking *ranking)
 {
-    for (int64_t i = 0; i < ranking->n; i++)
+    for (int64_t i = 0; ranking->points && i < ranking->n; i++)
         free(ranking->points[i].key);
     free(ranking->points);
     *ranking = (cr_ranking){0};

@@ -28,7 +28,7 @@ typedef struct group {
     const cr_sweep *sweep;
     cr_comm *world, *comm; /* comm: this group; null for ranks that are left over */
     char session[SESSION_BYTES];
-    double start_s, patience_s, heartbeat_s;
+    double start_s, heartbeat_s;
     int64_t workers; /* of a rank, where the config leaves it open */
 
     /* of the lead */
@@ -193,7 +193,9 @@ static cr_status train_trial(group *it, int64_t trial, cr_status *trained)
     double start = cr_clock_s();
     it->is_pruned = false;
     cr_log_set_quiet(true);
-    cr_comm_set_patience(it->comm, config->train.watchdog, it->options->rank_lost);
+    /* all ranks agreed that they have a config */
+    double patience_s = config->train.watchdog; // NOLINT(clang-analyzer-core.NullDereference)
+    cr_comm_set_patience(it->comm, patience_s, it->options->rank_lost);
     *trained = cr_train(it->comm, &options);
     cr_comm_set_patience(it->comm, 0, NULL);
     cr_log_set_quiet(it->options->quiet);

@@ -130,6 +130,45 @@ static void who_was_taken_for_dead_publishes_nothing(void **state)
     assert_int_equal(highest(*state), 2);
 }
 
+static void trying_never_waits(void **state)
+{
+    cr_run_watch watch = {0};
+    cr_lease_facts other;
+    bool taken = true;
+    cr_run *first = open_run(*state), *second = open_run(*state);
+    assert_ok(cr_run_try(first, 0.05, &watch, &taken));
+    assert_true(taken && cr_run_fence(first) == 1 && cr_run_fence(second) == 0);
+    for (int i = 0; i < 50; i++) { /* it beats, so it is never taken for dead */
+        assert_ok(cr_run_try(second, 60, &watch, &taken));
+        assert_false(taken);
+        usleep(20000);
+    }
+    cr_run_close(&first);
+    assert_ok(cr_run_try(second, 60, &watch, &taken)); /* given back */
+    assert_true(taken && cr_run_fence(second) == 2);
+    cr_run_close(&second);
+    /* a silent owner elsewhere, by what the same watch has seen */
+    cr_lease_describe_self(&other);
+    other.fence = 7;
+    other.heartbeat_s = 0.2;
+    snprintf(other.boot, sizeof other.boot, "another machine");
+    plant(*state, &other);
+    second = open_run(*state);
+    assert_ok(cr_run_try(second, 60, &watch, &taken));
+    assert_false(taken);
+    usleep(100000);
+    other.beat++; /* a sign of life: the wait begins again */
+    plant(*state, &other);
+    usleep(550000);
+    assert_ok(cr_run_try(second, 60, &watch, &taken));
+    assert_false(taken);
+    usleep(650000);
+    assert_ok(cr_run_try(second, 60, &watch, &taken));
+    assert_true(taken && cr_run_fence(second) == 8);
+    assert_ok(cr_run_check(second));
+    cr_run_close(&second);
+}
+
 static void damaged_leases_hold_for_a_while_only(void **state)
 {
     static const char *const texts[] = {"", "{", "{\"fence\": \"x\"}", "null"};
@@ -160,6 +199,7 @@ int main(void)
         TEST(a_dead_process_of_this_machine_is_followed_at_once),
         TEST(a_requeued_job_follows_its_former_start),
         TEST(who_was_taken_for_dead_publishes_nothing),
+        TEST(trying_never_waits),
         TEST(damaged_leases_hold_for_a_while_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
