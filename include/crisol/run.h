@@ -1,7 +1,7 @@
 /* The run directory: the product of a training, and everything that resuming needs.
  *
  *   config.yaml     as resolved, itself a valid config
- *   record.json     versions, hardware, hashes, seeds, the command
+ *   record.json     versions, hardware, hashes, seeds, the command (record.h)
  *   journal.jsonl   append-only, one event a line
  *   metrics.csv     one row an epoch
  *   checkpoints/    step-N.safetensors and step-N.json; the JSON is the commit point
@@ -111,11 +111,6 @@ CR_NODISCARD cr_status cr_run_truncate(cr_run *run, int64_t journal_bytes, int64
 CR_NODISCARD cr_status cr_run_sizes(cr_run *run, int64_t *journal_bytes, int64_t *metrics_bytes);
 /* Makes what was appended durable (fdatasync), so that a size that a checkpoint records stays true. Any thread. */
 CR_NODISCARD cr_status cr_run_sync(const cr_run *run);
-/* record.json from facts; `record` is stolen. Adds what every record has: program version and revision, library
- * versions given by the caller, host, CPU model, cores, kernel, compiler and flags, SLURM_* of an allow-list, start
- * time. A key of `record` wins over one added here ("started", "program", "host", "environment"). */
-CR_NODISCARD cr_status cr_run_save_record(cr_run *run, struct json_t *record);
-
 /* --- checkpoints --- */
 typedef struct cr_checkpoint_info {
     int64_t step, epoch;

@@ -22,7 +22,7 @@ int cli_report(const cr_comm *comm, cr_status status);
 void cli_rank_lost(cr_comm *comm, const char *message);
 /* Says what is wrong with the arguments and where help is; returns CR_USAGE. */
 int cli_usage_error(const char *command, const char *format, ...) CR_PRINTF(2, 3);
-/* The command as given, for a record; malloc'ed, null when out of memory. */
+/* "crisol" and the arguments as a POSIX shell reads them back, for records; malloc'ed, null when out of memory. */
 char *cli_join(int argc, char **argv);
 /* Versions of Crisol and of every library that it runs on. */
 void cli_print_version(void);

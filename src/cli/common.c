@@ -33,16 +33,35 @@ int cli_usage_error(const char *command, const char *format, ...)
     return CR_USAGE;
 }
 
+static void print_word(FILE *out, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=,+@%-";
+    if (*word && strspn(word, plain) == strlen(word)) {
+        fprintf(out, " %s", word);
+        return;
+    }
+    fputs(" '", out);
+    for (; *word; word++)
+        if (*word == '\'')
+            fputs("'\\''", out);
+        else
+            fputc(*word, out);
+    fputc('\'', out);
+}
+
 char *cli_join(int argc, char **argv)
 {
-    size_t bytes = sizeof "crisol";
-    for (int i = 0; i < argc; i++)
-        bytes += strlen(argv[i]) + 1;
-    char *line = malloc(bytes);
-    if (!line)
+    char *line = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&line, &bytes);
+    if (!out)
         return NULL;
-    char *at = line + sprintf(line, "crisol");
+    fputs("crisol", out);
     for (int i = 0; i < argc; i++)
-        at += sprintf(at, " %s", argv[i]);
+        print_word(out, argv[i]);
+    if (fclose(out)) {
+        free(line);
+        return NULL;
+    }
     return line;
 }

@@ -20,6 +20,10 @@ static const char usage[] =
     "how\n"
     "to go on. Of a sweep directory: the ranking of its trials, and what each parameter does on average.\n"
     "\n"
+    "Options, for a run directory:\n"
+    "  --record        its record: program, libraries, machine, config, pack, hashes of the weights, how to repeat it\n"
+    "                  (JSON; exit code 65 when it is damaged or was changed)\n"
+    "\n"
     "Options, for a pack:\n"
     "  --json          the manifest, the pack's id and its size as JSON\n"
     "  --sample N      only sample N (0, 1, …) of a split: its row\n"
@@ -34,7 +38,7 @@ typedef struct inspect_options {
     const char *path, *png, *augment, *grid;
     cr_split split;
     long long sample; /* -1: none */
-    bool json, help;
+    bool json, record, help;
 } inspect_options;
 
 static int parse_split(const char *word, cr_split *split)
@@ -49,11 +53,15 @@ static int parse_split(const char *word, cr_split *split)
 
 static int parse(int argc, char **argv, inspect_options *o)
 {
-    static const struct option names[] = {
-        {"json", no_argument, NULL, 'j'},          {"sample", required_argument, NULL, 'n'},
-        {"split", required_argument, NULL, 's'},   {"png", required_argument, NULL, 'p'},
-        {"augment", required_argument, NULL, 'a'}, {"grid", required_argument, NULL, 'g'},
-        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0}};
+    static const struct option names[] = {{"json", no_argument, NULL, 'j'},
+                                          {"sample", required_argument, NULL, 'n'},
+                                          {"split", required_argument, NULL, 's'},
+                                          {"png", required_argument, NULL, 'p'},
+                                          {"augment", required_argument, NULL, 'a'},
+                                          {"grid", required_argument, NULL, 'g'},
+                                          {"record", no_argument, NULL, 'r'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
     int option;
     while ((option = getopt_long(argc, argv, "h", names, NULL)) != -1) {
         char *end;
@@ -78,6 +86,9 @@ static int parse(int argc, char **argv, inspect_options *o)
             break;
         case 'g':
             o->grid = optarg;
+            break;
+        case 'r':
+            o->record = true;
             break;
         case 'h':
             o->help = true;
@@ -136,5 +147,7 @@ int cli_inspect(int argc, char **argv)
         return code;
     if (cr_sweep_is_folder(options.path))
         return cli_report(NULL, cr_sweep_inspect(options.path, stdout));
+    if (options.record)
+        return cli_report(NULL, cli_print_record(options.path));
     return cli_report(NULL, cli_is_run(options.path) ? cli_inspect_run(options.path) : inspect_pack(&options));
 }

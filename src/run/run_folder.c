@@ -73,6 +73,7 @@ void cr_run_close(cr_run **run)
         close((*run)->metrics);
     cr_lease_release(&(*run)->lease);
     json_decref((*run)->columns);
+    json_decref((*run)->record);
     free((*run)->folder);
     free(*run);
     *run = NULL;

@@ -8,6 +8,7 @@ struct cr_run {
     char *folder;           /* without trailing slashes */
     int journal, metrics;   /* descriptors, -1 until first used */
     struct json_t *columns; /* of metrics.csv, an array of strings; null until first used */
+    struct json_t *record;  /* as record.json stands; null until it is begun */
     struct cr_lease *lease; /* null: nobody asked to be the only writer */
 };
 

@@ -105,11 +105,12 @@ static cr_status write_row(cr_trainer *trainer, const figures *row, const char *
         json_object_set_new(numbers, row->names[i], cr_json_real(row->values[i]));
     json_t *event = json_deep_copy(numbers);
     json_object_set_new(event, "weights", json_string(hash));
-    status = cr_run_metrics_row(trainer->run, numbers);
-    if (status == CR_OK)
-        status = cr_run_journal(trainer->run, "epoch", event);
-    else
-        json_decref(event);
+    CR_TRY(cr_run_metrics_row(trainer->run, json_incref(numbers)));
+    CR_TRY(cr_run_journal(trainer->run, "epoch", json_incref(event)));
+    CR_TRY(cr_trainer_record_epoch(trainer, numbers, hash));
+done:
+    json_decref(numbers);
+    json_decref(event);
     return status;
 }
 

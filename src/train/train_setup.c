@@ -1,10 +1,8 @@
 /* Making and unmaking the trainer. */
 #include "trainer.h"
 
-#include "crisol/atomic_file.h"
 #include "crisol/clock.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,42 +178,4 @@ void cr_trainer_destroy(cr_trainer *trainer)
         cr_run_close(&trainer->run);
     cr_session_close(&trainer->session);
     memset(trainer, 0, sizeof *trainer);
-}
-
-static cr_status save_config(const cr_trainer *trainer)
-{
-    char *text = NULL;
-    char *path = cr_path_join(trainer->options->output, "config.yaml");
-    cr_status status = CR_OK;
-    if (!path)
-        return cr_fail_memory("a path", 1);
-    CR_TRY(cr_config_dump(trainer->config, &text));
-    CR_TRY(cr_atomic_file_save(path, text, strlen(text)));
-done:
-    free(text);
-    free(path);
-    return status;
-}
-
-cr_status cr_trainer_write_record(cr_trainer *trainer)
-{
-    if (!trainer->run)
-        return CR_OK;
-    cr_status status = save_config(trainer);
-    if (status != CR_OK)
-        return status;
-    char hash[CR_HASH_TEXT];
-    status = cr_trainer_hash(trainer, hash);
-    if (status != CR_OK)
-        return status;
-    json_t *kernels = cr_program_describe(trainer->team.train_programs[0]);
-    json_t *record = json_pack(
-        "{s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:s, s:o?}", "command", trainer->options->command, "backend",
-        cr_backend_library(trainer->session.backend), "comm", cr_comm_library(trainer->comm), "pack",
-        cr_pack_id(trainer->session.pack), "ranks", cr_comm_size(trainer->comm), "workers", trainer->team.n_workers,
-        "threads_per_worker", (json_int_t)trainer->config->cpu.threads, "seed", (json_int_t)trainer->config->train.seed,
-        "micro_batches", (json_int_t)trainer->n_micro, "weights_at_start", hash, "kernels", kernels);
-    if (!record)
-        return cr_fail_memory("the record", 1);
-    return cr_run_save_record(trainer->run, record);
 }

@@ -146,12 +146,13 @@ cr_status cr_train(cr_comm *comm, const cr_train_options *options)
     CR_TRY(cr_trainer_preflight(&trainer));
     cr_trainer_find_end(&trainer);
     CR_TRY(cr_trainer_resume(&trainer, &resumed));
-    CR_TRY(cr_comm_agree(comm, cr_trainer_write_record(&trainer)));
+    CR_TRY(cr_trainer_write_record(&trainer, resumed));
     CR_TRY(announce(&trainer, resumed));
     status = train(&trainer);
     if (options->profile && cr_comm_rank(comm) == 0 && (status == CR_OK || status == CR_STOPPED))
         cr_program_profile(trainer.team.train_programs[0]);
 done:
+    cr_trainer_end_record(&trainer, status);
     cr_trainer_destroy(&trainer);
     return status;
 }

@@ -149,7 +149,11 @@ CR_NODISCARD cr_status cr_trainer_hash(const cr_trainer *trainer, char hash[CR_H
 
 /* Appends an event to the journal on rank 0; `fields` (made on every rank) is stolen. Collective. */
 CR_NODISCARD cr_status cr_trainer_journal(cr_trainer *trainer, const char *event, struct json_t *fields);
-/* Writes config.yaml and record.json (rank 0). Local. */
-CR_NODISCARD cr_status cr_trainer_write_record(cr_trainer *trainer);
+/* Rank 0 writes config.yaml, and begins record.json or adds this start to it. Collective. */
+CR_NODISCARD cr_status cr_trainer_write_record(cr_trainer *trainer, bool resumed);
+/* Rank 0: the epoch that ended, with its figures by name, into record.json. Local. */
+CR_NODISCARD cr_status cr_trainer_record_epoch(cr_trainer *trainer, const struct json_t *figures, const char *hash);
+/* Rank 0: how this start ended; keeps the thread's message. Local. */
+void cr_trainer_end_record(cr_trainer *trainer, cr_status outcome);
 
 #endif

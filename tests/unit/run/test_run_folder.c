@@ -154,36 +154,6 @@ static void test_metrics(void **state)
     cr_run_close(&run);
 }
 
-static void test_record(void **state)
-{
-    json_t *record = NULL, *part;
-    const char *text;
-    int64_t number;
-    cr_run *run = open_run(*state);
-    assert_int_equal(setenv("SLURM_JOB_ID", "4711", 1), 0);
-    assert_int_equal(setenv("CRISOL_TEST_SECRET", "hunter2", 1), 0);
-    assert_int_equal(setenv("SLURM_JOB_NAME", "not utf-8 \xff", 1), 0);
-    assert_ok(cr_run_save_record(run, json_pack("{s:i, s:{s:s}}", "seed", 7, "libraries", "mpi", "4.1")));
-    assert_ok(cr_json_load(scratch_path(*state, "runs/first/record.json"), 1 << 20, &record));
-    assert_ok(cr_json_get_int(record, "seed", "record", 7, 7, &number));
-    assert_ok(cr_json_get_object(record, "libraries", "record", &part));
-    assert_ok(cr_json_get_object(record, "program", "record", &part));
-    assert_ok(cr_json_get_string(part, "version", "record", &text));
-    assert_ok(cr_json_get_string(part, "revision", "record", &text));
-    assert_ok(cr_json_get_object(record, "host", "record", &part));
-    assert_ok(cr_json_get_int(part, "cores_allowed", "record", 1, 1 << 20, &number));
-    assert_ok(cr_json_get_object(record, "environment", "record", &part));
-    assert_ok(cr_json_get_string(part, "SLURM_JOB_ID", "record", &text));
-    assert_string_equal(text, "4711");
-    assert_null(json_object_get(part, "SLURM_JOB_NAME"));
-    json_decref(record);
-    size_t bytes;
-    char *file = scratch_read(*state, "runs/first/record.json", &bytes);
-    assert_null(strstr(file, "hunter2"));
-    free(file);
-    cr_run_close(&run);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,7 +162,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_journal, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_journal_drops_half_a_line, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_metrics, scratch_setup, scratch_teardown),
-        cmocka_unit_test_setup_teardown(test_record, scratch_setup, scratch_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
