@@ -38,7 +38,7 @@ typedef struct cr_program_params {
     int n_threads;     /* of this worker, ≥ 1; part of the arithmetic (oneDNN's weight gradients) */
     int frozen_layers; /* training: the first so many layers of the net are frozen: their batch norms use the running
                           statistics, and their part of the gradient, statistics too, is 0 */
-    bool profile;      /* time each layer (cr_program_profile) */
+    bool profile;      /* time each layer (cr_program_times) */
 } cr_program_params;
 
 typedef struct cr_loss {        /* weighted softmax cross-entropy with label smoothing, torch.nn.CrossEntropyLoss */
@@ -83,8 +83,8 @@ typedef struct cr_backend_ops {
     void (*state_export)(cr_backend *backend, const cr_net *net, const float *native, float *canonical);
     /* Optional: a line of facts a layer (which kernel), for the record; null result when absent. */
     struct json_t *(*program_describe)(const cr_program *program);
-    /* Optional: prints time a layer since creation, forward and backward. */
-    void (*program_profile)(const cr_program *program);
+    /* Optional: cr_program_times(). */
+    struct json_t *(*program_times)(const cr_program *program);
     const char *(*library)(const cr_backend *backend); /* "oneDNN 2.6.3, AVX512_CORE_AMX" */
 } cr_backend_ops;
 
@@ -131,6 +131,10 @@ void cr_backend_state_import(cr_backend *backend, const cr_net *net, const float
 void cr_backend_state_export(cr_backend *backend, const cr_net *net, const float *native, float *canonical);
 
 struct json_t *cr_program_describe(const cr_program *program);
+/* With params.profile: mean time of a micro-batch since creation by step, in order: an array of {"layer", "kind",
+ * "kernel", "forward_ms", "backward_ms"}, new reference; null when the backend does not say. */
+struct json_t *cr_program_times(const cr_program *program);
+/* Prints them. */
 void cr_program_profile(const cr_program *program);
 
 /* The loss of one micro-batch, in double inside, results rounded once: losses[i] as in cr_batch_result, dlogits [n,

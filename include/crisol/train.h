@@ -10,6 +10,8 @@
 
 #include <stdbool.h>
 
+struct json_t;
+
 /* What the config asks of samples. Errors: CR_BAD_CONFIG naming the setting. Local. */
 CR_NODISCARD cr_status cr_train_augmentation(const cr_config *config, cr_augment_options *augment, cr_mix_options *mix);
 
@@ -34,6 +36,9 @@ typedef struct cr_train_options {
     cr_status (*epoch_ended)(void *context, int64_t epoch, double metric, bool *go_on);
     void *context;
 } cr_train_options;
+
+/* cr_record_facts() with every library that this program runs on. */
+struct json_t *cr_train_facts(void);
 
 /* Trains until the last epoch, early stopping or a stop request (SIGTERM, SIGINT, SIGUSR1, SIGUSR2: the flag travels
  * with the step's report, so all ranks stop after the same step, save, and return CR_STOPPED).

@@ -2,7 +2,9 @@
  * caller of the table. */
 #include "crisol/backend.h"
 
+#include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 void cr_backend_close(cr_backend **backend)
@@ -146,8 +148,32 @@ struct json_t *cr_program_describe(const cr_program *program)
     return program->backend->ops->program_describe ? program->backend->ops->program_describe(program) : NULL;
 }
 
+struct json_t *cr_program_times(const cr_program *program)
+{
+    return program->backend->ops->program_times ? program->backend->ops->program_times(program) : NULL;
+}
+
+static const char *text_of(const json_t *step, const char *key)
+{
+    const char *text = json_string_value(json_object_get(step, key));
+    return text ? text : "";
+}
+
 void cr_program_profile(const cr_program *program)
 {
-    if (program->backend->ops->program_profile)
-        program->backend->ops->program_profile(program);
+    size_t i;
+    json_t *step, *times = cr_program_times(program);
+    double forward = 0, backward = 0;
+    printf("%-32s %-13s %12s %13s   kernel\n", "layer", "kind", "forward ms", "backward ms");
+    json_array_foreach(times, i, step)
+    {
+        double f = json_number_value(json_object_get(step, "forward_ms"));
+        double b = json_number_value(json_object_get(step, "backward_ms"));
+        printf("%-32s %-13s %12.3f %13.3f   %s\n", text_of(step, "layer"), text_of(step, "kind"), f, b,
+               text_of(step, "kernel"));
+        forward += f;
+        backward += b;
+    }
+    printf("%-46s %12.3f %13.3f\n", "total a micro-batch", forward, backward);
+    json_decref(times);
 }

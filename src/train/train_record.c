@@ -107,16 +107,21 @@ static cr_status add_own_facts(cr_trainer *trainer, const char *config, json_t *
     return status;
 }
 
-static cr_status write_files(cr_trainer *trainer, bool resumed, json_t *places)
+struct json_t *cr_train_facts(void)
 {
     const char *const libraries[] = {cr_comm_libraries(),   cr_backend_cpu_libraries(), cr_pack_libraries(),
                                      cr_config_libraries(), cr_train_libraries(),       cr_base_libraries()};
+    return cr_record_facts(libraries, sizeof libraries / sizeof *libraries);
+}
+
+static cr_status write_files(cr_trainer *trainer, bool resumed, json_t *places)
+{
     char *config = NULL, hash[CR_HASH_TEXT];
     cr_status status = CR_OK;
     json_t *facts = NULL;
     CR_TRY(save_config(trainer, &config));
     CR_TRY(cr_trainer_hash(trainer, hash));
-    facts = cr_record_facts(libraries, sizeof libraries / sizeof *libraries);
+    facts = cr_train_facts();
     CR_TRY(add_own_facts(trainer, config, json_incref(places), facts));
     cr_record_start start = {.resumed = resumed, .epoch = trainer->epoch, .step = trainer->step, .weights = hash};
     CR_TRY(cr_record_begin(trainer->run, json_incref(facts), &start));

@@ -112,7 +112,7 @@ static cr_status create_local(cr_trainer *trainer)
 {
     cr_status status = CR_OK;
     const cr_session *session = &trainer->session;
-    if (cr_comm_rank(trainer->comm) == 0) {
+    if (trainer->options->output && cr_comm_rank(trainer->comm) == 0) {
         trainer->run = trainer->options->run;
         if (!trainer->run) {
             CR_TRY(cr_run_open(trainer->options->output, &trainer->run));

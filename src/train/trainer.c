@@ -24,7 +24,7 @@ static void show_progress(const cr_trainer *trainer)
 }
 
 /* What follows from the epoch's number alone: the order of the samples, and which layers learn. */
-static cr_status begin_epoch(cr_trainer *trainer)
+static cr_status choose_epoch(cr_trainer *trainer)
 {
     const cr_config *config = trainer->config;
     const cr_subset *subset = &trainer->session.subsets[CR_SPLIT_TRAIN];
@@ -40,14 +40,22 @@ done:
     return status;
 }
 
-static cr_status train_epoch(cr_trainer *trainer)
+cr_status cr_trainer_begin_epoch(cr_trainer *trainer)
 {
     cr_status status = CR_OK;
-    CR_TRY(cr_comm_agree(trainer->comm, begin_epoch(trainer)));
+    CR_TRY(cr_comm_agree(trainer->comm, choose_epoch(trainer)));
     trainer->times = (cr_phase_times){0};
     trainer->epoch_start_s = cr_clock_s();
     if (trainer->step_in_epoch < trainer->steps_per_epoch)
         cr_trainer_request(trainer, trainer->step_in_epoch);
+done:
+    return status;
+}
+
+static cr_status train_epoch(cr_trainer *trainer)
+{
+    cr_status status = CR_OK;
+    CR_TRY(cr_trainer_begin_epoch(trainer));
     while (trainer->step_in_epoch < trainer->steps_per_epoch && !trainer->stop_agreed) {
         CR_TRY(cr_trainer_step(trainer));
         show_progress(trainer);

@@ -55,8 +55,8 @@ typedef struct cr_trainer {
     cr_reducer *reducer;
     cr_loader *loader;
     cr_model_state state;
-    cr_run *run;     /* rank 0, otherwise null */
-    cr_saver *saver; /* rank 0, otherwise null */
+    cr_run *run;     /* rank 0 of a training that writes, otherwise null */
+    cr_saver *saver; /* likewise */
     cr_save_times saves;
     cr_time_left time;
 
@@ -96,7 +96,7 @@ typedef struct cr_trainer {
     bool stop_agreed, save_agreed;
 } cr_trainer;
 
-/* Everything that steps need. Collective. */
+/* Everything that steps need; without options->output no run directory, and nothing is ever written. Collective. */
 CR_NODISCARD cr_status cr_trainer_create(cr_comm *comm, const cr_train_options *options, cr_trainer *trainer);
 void cr_trainer_destroy(cr_trainer *trainer);
 
@@ -118,6 +118,8 @@ void cr_trainer_draw_mixes(cr_trainer *trainer, const cr_loaded *batch);
  * Collective. */
 CR_NODISCARD cr_status cr_trainer_preflight(cr_trainer *trainer);
 
+/* Order and learning layers of the current epoch, its times from now on, the first samples asked for. Collective. */
+CR_NODISCARD cr_status cr_trainer_begin_epoch(cr_trainer *trainer);
 /* Asks the loader for this rank's samples of a step of the current epoch. */
 void cr_trainer_request(cr_trainer *trainer, int64_t step_in_epoch);
 /* One step: wait → forward/backward → report → gradient tree → update. Collective. */

@@ -107,7 +107,7 @@ static const cr_backend_ops cpu_ops = {.name = "cpu",
                                        .state_import = import_state,
                                        .state_export = export_state,
                                        .program_describe = cr_program_describe_cpu,
-                                       .program_profile = cr_program_profile_cpu,
+                                       .program_times = cr_program_times_cpu,
                                        .library = library_text};
 
 cr_status cr_backend_open_cpu(cr_backend **backend)

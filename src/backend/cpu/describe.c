@@ -4,7 +4,6 @@
 #include "winograd.h"
 
 #include <jansson.h>
-#include <stdio.h>
 
 static const char *kernel_name(const cr_kernel *kernel)
 {
@@ -54,22 +53,21 @@ static const char *kind_name(const cr_step *step)
     return step->pool != CR_NONE ? "conv + pool" : names[step->kind];
 }
 
-void cr_program_profile_cpu(const cr_program *head)
+struct json_t *cr_program_times_cpu(const cr_program *head)
 {
     const cr_cpu_program *program = (const cr_cpu_program *)head;
-    double runs = program->n_runs > 0 ? (double)program->n_runs : 1.0, forward = program->input_s, backward = 0.0;
-    printf("%-32s %-13s %12s %13s   kernel\n", "layer", "kind", "forward ms", "backward ms");
-    printf("%-32s %-13s %12.3f %13s\n", "(weights, images)", "input", program->input_s / runs * 1e3, "");
-    for (int s = 0; s < program->n_steps; s++) {
+    double runs = program->n_runs > 0 ? (double)program->n_runs : 1.0;
+    json_t *times = json_pack("[{s:s, s:s, s:s, s:f, s:f}]", "layer", "(weights, images)", "kind", "input", "kernel",
+                              "", "forward_ms", program->input_s / runs * 1e3, "backward_ms", 0.0);
+    for (int s = 0; times && s < program->n_steps; s++) {
         const cr_step *step = &program->steps[s];
         const char *kernel = step->convolution ? kernel_name(&step->convolution->forward)
                              : step->dense     ? cr_operation_name(step->dense->forward.run)
                                                : "";
-        printf("%-32s %-13s %12.3f %13.3f   %s\n", program->net->layers[step->layer].name, kind_name(step),
-               step->forward_s / runs * 1e3, step->backward_s / runs * 1e3, kernel);
-        forward += step->forward_s;
-        backward += step->backward_s;
+        json_array_append_new(times,
+                              json_pack("{s:s, s:s, s:s, s:f, s:f}", "layer", program->net->layers[step->layer].name,
+                                        "kind", kind_name(step), "kernel", kernel, "forward_ms",
+                                        step->forward_s / runs * 1e3, "backward_ms", step->backward_s / runs * 1e3));
     }
-    printf("%-46s %12.3f %13.3f   memory %zu MB\n", "total a micro-batch", forward / runs * 1e3, backward / runs * 1e3,
-           program->arena_bytes >> 20);
+    return times;
 }

@@ -138,6 +138,6 @@ CR_NODISCARD cr_status cr_program_evaluate_cpu(cr_program *program, const float 
 
 /* describe.c */
 struct json_t *cr_program_describe_cpu(const cr_program *program);
-void cr_program_profile_cpu(const cr_program *program);
+struct json_t *cr_program_times_cpu(const cr_program *program);
 
 #endif
