@@ -105,6 +105,13 @@ struct cr_program {
 /* The CPU backend (oneDNN). Errors: CR_INTERNAL where oneDNN fails. */
 CR_NODISCARD cr_status cr_backend_open_cpu(cr_backend **backend);
 void cr_backend_close(cr_backend **backend);
+
+/* The backends of this build. Opening one may fail for want of hardware, with a line that says what is missing. */
+typedef struct cr_backend_kind {
+    const char *name; /* "cpu" */
+    cr_status (*open)(cr_backend **backend);
+} cr_backend_kind;
+const cr_backend_kind *cr_backend_kinds(int *n);
 const char *cr_backend_name(const cr_backend *backend);
 const char *cr_backend_library(const cr_backend *backend);
 

@@ -24,4 +24,14 @@ typedef struct cr_repeat_options {
  * pretrained weights is nowhere as it was; what cr_train() returns. Collective. */
 CR_NODISCARD cr_status cr_repeat(cr_comm *comm, const cr_repeat_options *options);
 
+typedef struct cr_doctor_options {
+    const char *folder; /* where runs are to be written */
+    bool json;          /* print JSON instead of lines */
+    bool only_ranks;    /* only what several ranks are needed for */
+} cr_doctor_options;
+
+/* Prints on rank 0 what this machine has and whether it works, a line each with the remedy where something is not well;
+ * leaves nothing in the folder. Errors: CR_INTERNAL naming the first check that failed. Collective. */
+CR_NODISCARD cr_status cr_doctor_run(cr_comm *comm, const cr_doctor_options *options);
+
 #endif

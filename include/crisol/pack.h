@@ -80,6 +80,11 @@ CR_NODISCARD cr_status cr_pack_write_png(const cr_pack *pack, cr_split split, in
 /* Writes any picture [height, width, 3] as a PNG file, atomically. Errors: CR_IO, CR_PERMISSION, CR_MISSING. */
 CR_NODISCARD cr_status cr_pack_save_png(const char *path, const uint8_t *pixels, int32_t width, int32_t height);
 
+/* Whether packs can be made and read in a folder: writes a small file with HDF5 as the packer does, reads it back, and
+ * removes it. *locks: HDF5 also opens it with file locks, as other programs (h5py) do unless told otherwise; a parallel
+ * file system may refuse them. Errors: CR_IO with HDF5's message, CR_PERMISSION. Local. */
+CR_NODISCARD cr_status cr_pack_try(const char *folder, bool *locks);
+
 typedef struct cr_pack_damage {
     int64_t n_samples; /* samples whose checksum is wrong */
     int64_t n_files;   /* shards whose size or hash is wrong */

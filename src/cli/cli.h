@@ -14,6 +14,7 @@ int cli_train(int argc, char **argv);
 int cli_sweep(int argc, char **argv);
 int cli_eval(int argc, char **argv);
 int cli_bench(int argc, char **argv);
+int cli_doctor(int argc, char **argv);
 int cli_repeat(int argc, char **argv);
 int cli_import(int argc, char **argv);
 int cli_export(int argc, char **argv);

@@ -20,6 +20,7 @@ static const command commands[] = {
     {"train", "train a model on a pack, on one rank or many", cli_train},
     {"sweep", "train many variants of a config, shared out over groups of ranks or jobs", cli_sweep},
     {"eval", "evaluate a run's checkpoint on a split", cli_eval},
+    {"doctor", "what this machine has, and whether it works", cli_doctor},
     {"bench", "how fast: steps, evaluation, reading, reduction, scaling over ranks", cli_bench},
     {"repeat", "train again from a run's record and compare", cli_repeat},
     {"import", "how a file of pretrained weights fits", cli_import},
