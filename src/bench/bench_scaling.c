@@ -21,8 +21,8 @@ done:
 
 static json_t *make_row(const json_t *results, int n_ranks, bool strong, double first_rate)
 {
-    static const char *const kept[] = {"batch",  "images_s",  "step_s",    "compute_s",   "reduce_s",  "wait_s",
-                                       "pass_s", "ordered_s", "library_s", "price_ratio", "sent_bytes"};
+    static const char *const kept[] = {"batch",    "images_s", "step_s",    "compute_s", "reduce_s",    "wait_s",
+                                       "update_s", "pass_s",   "ordered_s", "library_s", "price_ratio", "sent_bytes"};
     double rate = json_number_value(json_object_get(results, "images_s"));
     json_t *row = json_pack("{s:i, s:s}", "ranks", n_ranks, "scaling", strong ? "strong" : "weak");
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
