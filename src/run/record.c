@@ -38,7 +38,7 @@ static cr_status save(const cr_run *run)
     char *path = cr_path_join(run->folder, file_name);
     if (!path)
         return cr_fail_memory("a path", sizeof file_name);
-    CR_TRY(cr_run_check_owner(run));
+    CR_TRY(cr_run_check(run));
     CR_TRY(compute_checksum(run->record, sum));
     if (json_object_set_new(run->record, "checksum", json_string(sum))) {
         status = cr_fail_memory("the record", sizeof sum);
