@@ -26,24 +26,30 @@ static cr_status apply_parameter(const cr_sweep *sweep, const cr_parameter *para
     return cr_config_set(config, assignment);
 }
 
-static cr_status make_config(const cr_sweep *sweep, const double *coordinates, cr_config **config)
+static cr_status apply_point(const cr_sweep *sweep, const double *coordinates, cr_config *config)
 {
     cr_status status = CR_OK;
-    CR_TRY(cr_config_create(config));
-    CR_TRY(cr_config_parse(*config, sweep->base, strlen(sweep->base), "base of the sweep"));
     for (int p = 0; p < sweep->n_parameters; p++)
-        CR_TRY(apply_parameter(sweep, &sweep->parameters[p], coordinates[p], *config));
+        CR_TRY(apply_parameter(sweep, &sweep->parameters[p], coordinates[p], config));
 done:
-    if (status != CR_OK)
-        cr_config_destroy(config);
     return status;
+}
+
+static cr_status make_base(const cr_sweep *sweep, cr_config **config)
+{
+    cr_status status = cr_config_create(config);
+    return status == CR_OK ? cr_config_parse(*config, sweep->base, strlen(sweep->base), "base of the sweep") : status;
 }
 
 cr_status cr_plan_config(const cr_sweep *sweep, const cr_trial *trial, cr_config **config)
 {
-    cr_status status = make_config(sweep, sweep->points[trial->point].coordinates, config);
-    if (status == CR_OK)
-        (*config)->train.seed = trial->seed;
+    cr_status status;
+    CR_TRY(make_base(sweep, config));
+    CR_TRY(apply_point(sweep, sweep->points[trial->point].coordinates, *config));
+    (*config)->train.seed = trial->seed;
+done:
+    if (status != CR_OK)
+        cr_config_destroy(config);
     return status;
 }
 
@@ -92,15 +98,17 @@ static void keep(void *node)
     (void)node;
 }
 
-/* Takes the point in unless its first trial is there already; coordinates and texts then stay with the caller. */
-static cr_status add_point(cr_sweep *sweep, cr_point *point, void **seen, bool *is_new)
+/* Takes the point in unless its first trial is there already; coordinates and texts then stay with the caller. `config`
+ * is the base's but for the parameters, all of which a point sets, and the seed, which is `seed` in the base. */
+static cr_status add_point(cr_sweep *sweep, cr_point *point, cr_config *config, uint64_t seed, void **seen,
+                           bool *is_new)
 {
-    cr_config *config = NULL;
     cr_status status = CR_OK;
     cr_trial *first = &sweep->trials[sweep->n_trials];
     *is_new = false;
-    CR_TRY(make_config(sweep, point->coordinates, &config));
-    uint64_t seed = config->train.seed;
+    config->train.seed = seed;
+    CR_TRY(apply_point(sweep, point->coordinates, config));
+    seed = config->train.seed; /* a parameter, perhaps */
     for (int64_t k = 0; k < sweep->n_seeds; k++) {
         cr_trial *trial = &first[k];
         *trial = (cr_trial){.point = sweep->n_points, .seed = seed + (uint64_t)k};
@@ -117,7 +125,6 @@ static cr_status add_point(cr_sweep *sweep, cr_point *point, void **seen, bool *
     sweep->n_trials += sweep->n_seeds;
     *is_new = true;
 done:
-    cr_config_destroy(&config);
     return status;
 }
 
@@ -140,6 +147,7 @@ cr_status cr_plan_expand(cr_sweep *sweep)
     int64_t n, n_parameters = sweep->n_parameters;
     cr_status status = CR_OK;
     cr_point point = {0};
+    cr_config *config = NULL;
     void *seen = NULL;
     bool is_over = false;
     CR_TRY(count_points(sweep, &n));
@@ -147,6 +155,8 @@ cr_status cr_plan_expand(cr_sweep *sweep)
     sweep->trials = calloc((size_t)(n * sweep->n_seeds), sizeof *sweep->trials);
     if (!sweep->points || !sweep->trials)
         CR_TRY(cr_fail_memory("trials", (size_t)n * sizeof *sweep->trials));
+    CR_TRY(make_base(sweep, &config));
+    uint64_t seed = config->train.seed;
     for (int64_t i = 0; sweep->n_points < n && i < MAX_DRAWS_A_POINT * n; i++) {
         bool is_new = false;
         if (!point.coordinates)
@@ -157,7 +167,7 @@ cr_status cr_plan_expand(cr_sweep *sweep)
         cr_plan_point(sweep, i, point.coordinates, &is_over);
         if (is_over)
             break;
-        CR_TRY(add_point(sweep, &point, &seen, &is_new));
+        CR_TRY(add_point(sweep, &point, config, seed, &seen, &is_new));
         if (is_new)
             point = (cr_point){0};
     }
@@ -166,6 +176,7 @@ cr_status cr_plan_expand(cr_sweep *sweep)
                     (long long)sweep->n_points, (long long)n);
 done:
     tdestroy(seen, keep);
+    cr_config_destroy(&config);
     for (int p = 0; point.texts && p < n_parameters; p++)
         free(point.texts[p]);
     free(point.texts);

@@ -63,6 +63,9 @@ done
 one_step poi/study.yaml poi-study
 one_step poi/honest.yaml poi
 for config in "$source_folder"/configs/*.yaml "$source_folder"/configs/*/*.yaml; do
+    [[ $config != */sweeps/* ]] || continue
     "$crisol" inspect "$scratch/odir5k" --augment "$config" --grid "$scratch/grid.png" || fail "$config"
 done
 [ -s "$scratch/grid.png" ] || fail "no picture of augmented samples"
+"$crisol" sweep "$source_folder/configs/sweeps/odir-grid.yaml" --dry-run --set "data.pack=$scratch/odir5k"
+"$crisol" sweep "$source_folder/configs/sweeps/poi-optuna.yaml" --dry-run --set "data.pack=$scratch/poi" | tail -n 3
