@@ -1,8 +1,13 @@
-# crisol_module(NAME [LINK targets…]): the static library crisol_NAME from the .c files of the current folder.
+# crisol_module(NAME [LINK targets…]): the static library crisol_NAME from the .c files (and, with CUDA, the .cu
+# files) of the current folder.
 function(crisol_module name)
   cmake_parse_arguments(ARG "" "" "LINK;SOURCES" ${ARGN})
   if(NOT ARG_SOURCES)
     file(GLOB ARG_SOURCES CONFIGURE_DEPENDS *.c)
+    if(CRISOL_WITH_CUDA)
+      file(GLOB kernels CONFIGURE_DEPENDS *.cu)
+      list(APPEND ARG_SOURCES ${kernels})
+    endif()
   endif()
   if(ARG_SOURCES)
     add_library(crisol_${name} STATIC ${ARG_SOURCES})

@@ -2,12 +2,17 @@
  *
  * A program belongs to the thread that created it (oneDNN ties kernels to a thread count) and owns its memory. Several
  * programs, one a worker, read one shared state. The arithmetic of a program is a pure function of (state, batch): the
- * same bits on every worker, rank and call. */
+ * same bits on every worker, rank and call.
+ *
+ * State, gradient, moments and average lie in the backend's memory (cr_backend_memory), which only the backend and that
+ * memory's operations may look into; batches and results are the host's. */
 #ifndef CRISOL_BACKEND_H
 #define CRISOL_BACKEND_H
 
 #include "crisol/augment.h"
+#include "crisol/memory.h"
 #include "crisol/net.h"
+#include "crisol/optim.h"
 #include "crisol/status.h"
 
 #include <stdbool.h>
@@ -49,7 +54,8 @@ typedef struct cr_loss {        /* weighted softmax cross-entropy with label smo
     double focal_gamma; /* ≥ 0; 0: none */
 } cr_loss;
 
-typedef struct cr_batch {       /* one micro-batch; all arrays are borrowed for the call */
+typedef struct cr_batch {       /* one micro-batch; all arrays are borrowed: for an evaluation for the call, in training
+                                   until cr_program_wait() */
     const uint8_t *images;      /* [micro_batch, size, size, 3], RGB; null when the net uses no image */
     const float *metadata;      /* [micro_batch, n_features], encoded; null when the net uses none */
     const cr_augment *augments; /* [micro_batch], or null: none */
@@ -63,7 +69,8 @@ typedef struct cr_batch {       /* one micro-batch; all arrays are borrowed for 
     const cr_loss *loss; /* training only */
 } cr_batch;
 
-typedef struct cr_batch_result { /* the caller's arrays, filled by cr_program_train */
+typedef struct cr_batch_result { /* the caller's arrays, filled by cr_program_train, at the latest when it is waited for
+                                  */
     float *logits;               /* [micro_batch, n_classes] */
     double *losses;              /* [micro_batch]: numerator of the loss, so that loss = Σ losses / weight_sum */
 } cr_batch_result;
@@ -78,7 +85,7 @@ typedef struct cr_backend_ops {
                        cr_batch_result *result);
     cr_status (*evaluate)(cr_program *program, const float *state, const cr_batch *batch, float *logits);
     void (*destroy)(cr_backend **backend);
-    /* Optional: null means that the native layout is the canonical one. */
+    /* Optional: null means that the native layout is the canonical one. Both arrays are the host's. */
     void (*state_import)(cr_backend *backend, const cr_net *net, const float *canonical, float *native);
     void (*state_export)(cr_backend *backend, const cr_net *net, const float *native, float *canonical);
     /* Optional: a line of facts a layer (which kernel), for the record; null result when absent. */
@@ -86,6 +93,11 @@ typedef struct cr_backend_ops {
     /* Optional: cr_program_times(). */
     struct json_t *(*program_times)(const cr_program *program);
     const char *(*library)(const cr_backend *backend); /* "oneDNN 2.6.3, AVX512_CORE_AMX" */
+    /* Optional: null means the host's memory. A backend with another one has all four, and one worker a rank. */
+    const cr_memory *(*memory)(const cr_backend *backend);
+    cr_status (*wait)(cr_program *program); /* null: `train` and `evaluate` return when they are done */
+    cr_status (*update)(cr_backend *backend, const cr_update *update);
+    cr_status (*sum_of_squares)(cr_backend *backend, const float *values, int64_t n, double *sum);
 } cr_backend_ops;
 
 struct cr_backend {
@@ -114,6 +126,8 @@ typedef struct cr_backend_kind {
 const cr_backend_kind *cr_backend_kinds(int *n);
 const char *cr_backend_name(const cr_backend *backend);
 const char *cr_backend_library(const cr_backend *backend);
+/* Where arrays for this backend are to be allocated; lives as long as it. */
+const cr_memory *cr_backend_memory(const cr_backend *backend);
 
 /* Must be called in the thread that will run the program. Net and backend must outlive it. Errors: CR_BAD_CONFIG when
  * the machine cannot do what is asked (bf16 without instructions for it), or when a batch norm would see one value a
@@ -122,20 +136,31 @@ CR_NODISCARD cr_status cr_program_create(cr_backend *backend, const cr_net *net,
                                          cr_program **program);
 void cr_program_destroy(cr_program **program);
 
-/* Forward, loss and backward of one micro-batch. `state` and `gradient` (fully overwritten): n_params + n_stats floats,
- * native layout, 64-byte aligned. The gradient is that of Σ losses / weight_sum; its statistics part receives (mean,
- * unbiased variance). Non-finite numbers are not an error here. Errors: CR_BAD_DATA when weight_sum is not above 0
- * (every target has class weight 0) or a label is not a class; CR_INTERNAL. */
+/* Forward, loss and backward of one micro-batch. `state` and `gradient` (fully overwritten): n_params + n_stats floats
+ * of the backend's memory, native layout, 64-byte aligned. May return before it is done: what is called of the memory
+ * afterwards finds the gradient there, and cr_program_wait() waits for the batch to be used and the result written. The
+ * gradient is that of Σ losses / weight_sum; its statistics part receives (mean, unbiased variance). Non-finite numbers
+ * are not an error here. Errors: CR_BAD_DATA when weight_sum is not above 0 (every target has class weight 0) or a
+ * label is not a class; CR_INTERNAL. */
 CR_NODISCARD cr_status cr_program_train(cr_program *program, const float *state, const cr_batch *batch, float *gradient,
                                         cr_batch_result *result);
-/* Logits [micro_batch, n_classes] with running statistics; no dropout. */
+/* Waits for the former cr_program_train calls. Errors: theirs. */
+CR_NODISCARD cr_status cr_program_wait(cr_program *program);
+/* Logits [micro_batch, n_classes] with running statistics; no dropout. Blocking. */
 CR_NODISCARD cr_status cr_program_evaluate(cr_program *program, const float *state, const cr_batch *batch,
                                            float *logits);
 
-/* Native ↔ canonical (OIHW, row-major) layout of a whole state, gradient or moment array (n_params + n_stats floats;
- * the two arrays differ). */
-void cr_backend_state_import(cr_backend *backend, const cr_net *net, const float *canonical, float *native);
-void cr_backend_state_export(cr_backend *backend, const cr_net *net, const float *native, float *canonical);
+/* Between a whole state, gradient or moment array (n_params + n_stats floats) of the backend's memory in its native
+ * layout and one of the host in the canonical layout (OIHW, row-major). Errors: those of the memory. */
+CR_NODISCARD cr_status cr_backend_state_import(cr_backend *backend, const cr_net *net, const float *canonical,
+                                               float *native);
+CR_NODISCARD cr_status cr_backend_state_export(cr_backend *backend, const cr_net *net, const float *native,
+                                               float *canonical);
+
+/* What follows a step's gradient, on arrays of the backend's memory: cr_sum_of_squares() (blocking), and the whole of
+ * cr_update_share(), which a backend without its own form runs on `workers`. */
+CR_NODISCARD cr_status cr_backend_sum_of_squares(cr_backend *backend, const float *values, int64_t n, double *sum);
+CR_NODISCARD cr_status cr_backend_update(cr_backend *backend, cr_workers *workers, const cr_update *update);
 
 struct json_t *cr_program_describe(const cr_program *program);
 /* With params.profile: mean time of a micro-batch since creation by step, in order: an array of {"layer", "kind",

@@ -31,10 +31,16 @@ void cr_comm_close(cr_comm **comm);
 void cr_comm_abort(cr_comm *comm, int exit_code);
 
 /* From now on a collective that has waited `seconds` for other ranks calls `lost` in the waiting thread, with a line
- * that names the call and the ranks that did not arrive. A message may still be on its way to memory of the caller's,
- * so `lost` must not return: it ends the job with cr_comm_abort(). 0 seconds: wait for ever. Local. */
+ * that names the call and the ranks that did not arrive. A rank that fails where only it knows calls it, too. A message
+ * may still be on its way to memory of the caller's, so `lost` must not return: it ends the job with cr_comm_abort(). 0
+ * seconds: wait for ever. Local. */
 typedef void (*cr_comm_lost)(cr_comm *comm, const char *message);
 void cr_comm_set_patience(cr_comm *comm, double seconds, cr_comm_lost lost);
+
+/* For a failure of this rank alone, where the others do not ask for its status and would wait for it: with a failure
+ * and others to wait, calls `lost` with the failure's message; otherwise, and where nobody set a patience, returns
+ * `mine`. Local. */
+CR_NODISCARD cr_status cr_comm_fail_alone(cr_comm *comm, cr_status mine);
 
 int cr_comm_rank(const cr_comm *comm);
 int cr_comm_size(const cr_comm *comm);

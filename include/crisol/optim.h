@@ -65,6 +65,28 @@ double cr_clip_scale(double sum_of_squares, double limit);
  * step 1 copies them, later ones are average.lerp_(parameters, 1 - decay). Elementwise: any cut gives the same bits. */
 void cr_ema_update(double decay, int64_t step, int64_t n, const float *parameters, float *average);
 
+/* What a step does to a state: the optimizer on the parameters, their moving average, the running statistics of batch
+ * norms. All arrays are [n_params + n_stats], parameters first; n_params is a multiple of 16. */
+typedef struct cr_update {
+    cr_optimizer_params optimizer;
+    const cr_optimizer_span *spans; /* [n_spans] */
+    int n_spans;
+    int64_t step; /* from 1 */
+    double lr;
+    int64_t n_params, n_stats;
+    int64_t first_stat; /* statistics before it are of frozen layers and stay */
+    int64_t n_micro;    /* whose statistics the gradient's last n_stats floats are the sum of */
+    double ema_decay;
+    const float *gradient;
+    float *weights;
+    float *moments[CR_OPTIMIZER_MAX_MOMENTS];
+    float *ema; /* null: no average is kept */
+} cr_update;
+/* Does part `part` of `n_parts` of it, on arrays of the host: cr_optimizer_step(), cr_ema_update(), and as
+ * torch.nn.BatchNorm2d with momentum 0.1 running = 0.9 · running + 0.1 · (sum / n_micro). The parts may run side by
+ * side; their number changes no bit. Local. */
+void cr_update_share(const cr_update *update, int n_parts, int part);
+
 typedef enum cr_schedule_kind {
     CR_SCHEDULE_CONSTANT,
     CR_SCHEDULE_STEP,        /* StepLR(step_size, gamma) */

@@ -5,6 +5,8 @@
 
 #include "crisol/status.h"
 
+#include <stdint.h>
+
 typedef struct cr_workers cr_workers;
 
 /* The work of one worker, 0 ≤ worker < n. Its failure message is carried to the caller of cr_workers_run(). */
@@ -18,6 +20,10 @@ int cr_workers_count(const cr_workers *workers);
 /* Runs `function` once on every worker and waits for all. Returns the first failure by worker number, with its message;
  * the others still ran to their end. Blocking; from one thread only. */
 CR_NODISCARD cr_status cr_workers_run(cr_workers *workers, cr_worker_function function, void *context);
+
+/* Contiguous share of `part` of `n_parts` in n things: [*begin, *end). Sizes differ by at most 1, the larger ones
+ * first. */
+void cr_share(int64_t n, int n_parts, int part, int64_t *begin, int64_t *end);
 
 /* Cores that this process may run on (affinity mask), at least 1. */
 int cr_cores_available(void);

@@ -23,6 +23,11 @@ const char *cr_backend_library(const cr_backend *backend)
     return backend->ops->library ? backend->ops->library(backend) : "";
 }
 
+const cr_memory *cr_backend_memory(const cr_backend *backend)
+{
+    return backend->ops->memory ? backend->ops->memory(backend) : cr_memory_host();
+}
+
 /* torch.nn.BatchNorm2d refuses one value a channel too: its variance is 0 and its unbiased variance undefined. */
 static cr_status check_batch_norms(const cr_net *net, int64_t micro_batch, int frozen_layers)
 {
@@ -118,29 +123,14 @@ cr_status cr_program_evaluate(cr_program *program, const float *state, const cr_
         return cr_fail(CR_INTERNAL, "evaluation asked of a program compiled for training");
     CR_TRY(check_inputs(program, state, batch));
     CR_TRY(program->backend->ops->evaluate(program, state, batch, logits));
+    CR_TRY(cr_program_wait(program));
 done:
     return status;
 }
 
-static void copy_state(const cr_net *net, const float *from, float *to)
+cr_status cr_program_wait(cr_program *program)
 {
-    memcpy(to, from, (size_t)(net->n_params + net->n_stats) * sizeof *to);
-}
-
-void cr_backend_state_import(cr_backend *backend, const cr_net *net, const float *canonical, float *native)
-{
-    if (backend->ops->state_import)
-        backend->ops->state_import(backend, net, canonical, native);
-    else
-        copy_state(net, canonical, native);
-}
-
-void cr_backend_state_export(cr_backend *backend, const cr_net *net, const float *native, float *canonical)
-{
-    if (backend->ops->state_export)
-        backend->ops->state_export(backend, net, native, canonical);
-    else
-        copy_state(net, native, canonical);
+    return program->backend->ops->wait ? program->backend->ops->wait(program) : CR_OK;
 }
 
 struct json_t *cr_program_describe(const cr_program *program)

@@ -164,3 +164,10 @@ int cr_cores_available(void)
     }
     return 1;
 }
+
+void cr_share(int64_t n, int n_parts, int part, int64_t *begin, int64_t *end)
+{
+    int64_t base = n / n_parts, larger = n % n_parts;
+    *begin = part * base + (part < larger ? part : larger);
+    *end = *begin + base + (part < larger);
+}

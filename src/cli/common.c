@@ -17,8 +17,7 @@ int cli_report(const cr_comm *comm, cr_status status)
 
 void cli_rank_lost(cr_comm *comm, const char *message)
 {
-    cr_log_error("%s; it hangs, or its node does (exit code %d: %s)", message, CR_INTERNAL,
-                 cr_status_text(CR_INTERNAL));
+    cr_log_error("%s (exit code %d: %s)", message, CR_INTERNAL, cr_status_text(CR_INTERNAL));
     cr_comm_abort(comm, CR_INTERNAL);
 }
 

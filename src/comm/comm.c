@@ -67,6 +67,16 @@ void cr_comm_set_patience(cr_comm *comm, double seconds, cr_comm_lost lost)
     comm->lost = lost;
 }
 
+cr_status cr_comm_fail_alone(cr_comm *comm, cr_status mine)
+{
+    char message[CR_ERROR_MAX + CR_COMM_HOST_BYTES];
+    if (mine == CR_OK || comm->size == 1 || !comm->lost)
+        return mine;
+    snprintf(message, sizeof message, "rank %d (%s): %s", comm->rank, comm->host, cr_error_message());
+    comm->lost(comm, message); /* does not return */
+    return mine;
+}
+
 int cr_comm_rank(const cr_comm *comm)
 {
     return comm->rank;

@@ -67,6 +67,8 @@ static void give_up(cr_comm *comm, const char *what)
         used += (size_t)snprintf(message + used, sizeof message - used, "%s rank %d (%s)",
                                  strstr(message, "for rank") ? "," : " for", last, group->hosts[last]);
     }
+    if (used < sizeof message)
+        snprintf(message + used, sizeof message - used, "; it hangs, or its node does");
     comm->lost(comm, message); /* does not return */
 }
 

@@ -3,8 +3,9 @@
  * in the tree's order, into the buffer of its first node (the part of it that is never sent). At last the slices are
  * gathered in that same buffer. So besides the stacks there is only the receive buffer: a chunk for each node of the
  * other ranks. */
-#include "add.h"
 #include "crisol/clock.h"
+#include "transport.h"
+#include "tree_plan.h"
 
 #include <stdlib.h>
 
@@ -13,6 +14,7 @@
 #endif
 
 enum {
+    DEVICE_CHUNK = 16 * CR_REDUCER_CHUNK, /* a device has no such cache, and each call to it costs more */
     MAX_WORKERS = 4096
 };
 
@@ -26,12 +28,13 @@ struct cr_reducer {
     /* inside the rank: the workers' nodes in order; slots are their places */
     int n_held;
     float **held;      /* [n_held] found anew each step */
-    cr_tree_add *adds; /* [n_adds] */
+    cr_addition *adds; /* [n_adds] */
     int n_adds;
     cr_tree_mark kept[CR_TREE_MAX_NODES]; /* what is left after `adds`: this rank's nodes */
     int n_kept;
 
-    /* between ranks; null at size 1 and for LIBRARY */
+    /* between ranks; null at size 1, and all but the transport for LIBRARY */
+    cr_transport *transport;
     cr_exchange *exchange;
     float *receive;
     float **operands;      /* [n_all] where each rank's node lies in the current chunk */
@@ -101,12 +104,12 @@ static cr_status create_local(cr_reducer *reducer)
         return cr_fail_memory("the reducer's tables", (size_t)n_mine * 16);
     for (int w = 0; w < p->n_workers; w++) {
         cr_tree_mark cover[CR_TREE_MAX_NODES];
-        cr_tree_add adds[CR_TREE_MAX_NODES];
+        cr_addition adds[CR_TREE_MAX_NODES];
         int64_t begin, end;
         cr_reducer_leaves(reducer, w, &begin, &end);
         if (begin == end)
             continue;
-        CR_TRY(cr_tree_stack_create(p->n, p->n_leaves, begin, end, &reducer->stacks[w]));
+        CR_TRY(cr_tree_stack_create(p->memory, p->n, p->n_leaves, begin, end, &reducer->stacks[w]));
         int n_cover = cr_tree_cover(p->n_leaves, begin, end, cover);
         for (int j = 0; j < n_cover; j++) {
             cover[j].slot = reducer->n_held++;
@@ -124,9 +127,10 @@ static cr_status create_exchange(cr_reducer *reducer)
     const cr_reducer_params *p = &reducer->params;
     cr_status status = CR_OK;
     size_t ranks = (size_t)reducer->size;
-    CR_TRY(cr_exchange_create(p->n, p->n_leaves, reducer->size, reducer->rank, CR_REDUCER_CHUNK, &reducer->exchange));
+    int64_t chunk = cr_memory_is_host(p->memory) ? CR_REDUCER_CHUNK : DEVICE_CHUNK;
+    CR_TRY(cr_exchange_create(p->n, p->n_leaves, reducer->size, reducer->rank, chunk, &reducer->exchange));
     const cr_exchange *x = reducer->exchange;
-    CR_TRY(cr_floats_create(cr_exchange_receive_floats(x), "received gradients", &reducer->receive));
+    CR_TRY(cr_memory_allocate(p->memory, cr_exchange_receive_floats(x), "received gradients", &reducer->receive));
     reducer->operands = calloc((size_t)x->n_all, sizeof *reducer->operands);
     reducer->gather_counts = calloc(2 * ranks, sizeof *reducer->gather_counts);
     if (!reducer->operands || !reducer->gather_counts)
@@ -148,6 +152,8 @@ cr_status cr_reducer_create(cr_comm *comm, const cr_reducer_params *params, cr_r
     cr_reducer *made = calloc(1, sizeof *made);
     if (made) {
         *made = (cr_reducer){.comm = comm, .params = *params, .rank = cr_comm_rank(comm), .size = cr_comm_size(comm)};
+        if (!params->memory)
+            made->params.memory = cr_memory_host();
         cr_share(params->n_leaves, made->size, made->rank, &made->begin, &made->end);
         status = create_local(made);
         if (status == CR_OK && made->size > 1 && params->reduction == CR_REDUCTION_ORDERED)
@@ -156,6 +162,8 @@ cr_status cr_reducer_create(cr_comm *comm, const cr_reducer_params *params, cr_r
         status = cr_fail_memory("the reducer", sizeof *made);
     }
     status = cr_comm_agree(comm, status); /* all have one, or none has */
+    if (status == CR_OK && made->size > 1)
+        status = cr_transport_open(comm, made->params.memory, params->transport, &made->transport);
     if (status != CR_OK)
         cr_reducer_destroy(&made);
     *reducer = made;
@@ -174,7 +182,8 @@ void cr_reducer_destroy(cr_reducer **reducer)
     free(r->held);
     free(r->adds);
     cr_exchange_destroy(&r->exchange);
-    free(r->receive);
+    cr_memory_release(r->params.memory, &r->receive);
+    cr_transport_close(&r->transport);
     free(r->operands);
     free(r->gather_counts);
     free(r);
@@ -212,8 +221,8 @@ static cr_status sum_chunk(cr_reducer *reducer, cr_workers *workers, int64_t c)
     for (int round = 0; round < x->n_rounds; round++) {
         cr_exchange_moves(x, c, round);
         const float *node = round < reducer->n_kept ? reducer->held[reducer->kept[round].slot] : NULL;
-        CR_TRY(cr_comm_alltoallv(reducer->comm, node, x->counts, x->counts + size, reducer->receive,
-                                 x->counts + 2 * size, x->counts + 3 * size));
+        CR_TRY(reducer->transport->ops->alltoallv(reducer->transport, node, x->counts, x->counts + size,
+                                                  reducer->receive, x->counts + 2 * size, x->counts + 3 * size));
         for (int r = 0; r < size; r++)
             reducer->sent_bytes += (int64_t)x->counts[r];
     }
@@ -223,8 +232,8 @@ static cr_status sum_chunk(cr_reducer *reducer, cr_workers *workers, int64_t c)
                                                           ? reducer->held[reducer->kept[j].slot] + x->chunk_begin
                                                           : reducer->receive + cr_exchange_receive_offset(x, r, j);
     }
-    CR_TRY(cr_add_all(workers, x->adds, x->n_adds, reducer->operands, root + x->chunk_begin,
-                      x->chunk_end - x->chunk_begin));
+    CR_TRY(cr_memory_add(reducer->params.memory, workers, x->adds, x->n_adds, reducer->operands, root + x->chunk_begin,
+                         x->chunk_end - x->chunk_begin));
 done:
     return status;
 }
@@ -235,24 +244,24 @@ static cr_status sum_ranks_ordered(cr_reducer *reducer, cr_workers *workers)
     float *root = reducer->held[reducer->kept[0].slot];
     for (int64_t c = 0; c < reducer->exchange->n_chunks; c++)
         CR_TRY(sum_chunk(reducer, workers, c));
-    CR_TRY(
-        cr_comm_allgatherv(reducer->comm, NULL, root, reducer->gather_counts, reducer->gather_counts + reducer->size));
+    CR_TRY(reducer->transport->ops->allgatherv(reducer->transport, root, reducer->gather_counts,
+                                               reducer->gather_counts + reducer->size));
     reducer->sent_bytes += (int64_t)reducer->gather_counts[reducer->rank] * (reducer->size - 1);
 done:
     return status;
 }
 
-/* The rank's nodes left to right, then MPI's sum. */
+/* The rank's nodes left to right, then the library's sum. */
 static cr_status sum_ranks_library(cr_reducer *reducer, cr_workers *workers)
 {
     cr_status status = CR_OK;
     const cr_reducer_params *p = &reducer->params;
-    cr_tree_add rest[CR_TREE_MAX_NODES];
+    cr_addition rest[CR_TREE_MAX_NODES];
     for (int j = 1; j < reducer->n_kept; j++)
-        rest[j - 1] = (cr_tree_add){reducer->kept[0].slot, reducer->kept[j].slot};
-    CR_TRY(cr_add_all(workers, rest, reducer->n_kept - 1, reducer->held, NULL, p->n));
-    CR_TRY(cr_comm_sum_unordered(reducer->comm, reducer->held[reducer->kept[0].slot], p->n));
-    /* what MPI sends is its secret; this is the least that an all-reduce can do with */
+        rest[j - 1] = (cr_addition){reducer->kept[0].slot, reducer->kept[j].slot};
+    CR_TRY(cr_memory_add(p->memory, workers, rest, reducer->n_kept - 1, reducer->held, NULL, p->n));
+    CR_TRY(reducer->transport->ops->sum_unordered(reducer->transport, reducer->held[reducer->kept[0].slot], p->n));
+    /* what a library sends is its secret; this is the least that an all-reduce can do with */
     reducer->sent_bytes += 2 * (reducer->size - 1) * (p->n * (int64_t)sizeof(float) / reducer->size);
 done:
     return status;
@@ -265,15 +274,23 @@ cr_status cr_reducer_sum(cr_reducer *reducer, cr_workers *workers, const float *
     *sum = NULL;
     reducer->sent_bytes = 0;
     CR_TRY(find_nodes(reducer));
-    CR_TRY(cr_add_all(workers, reducer->adds, reducer->n_adds, reducer->held, NULL, reducer->params.n));
+    CR_TRY(cr_memory_add(reducer->params.memory, workers, reducer->adds, reducer->n_adds, reducer->held, NULL,
+                         reducer->params.n));
     if (reducer->size > 1 && reducer->params.reduction == CR_REDUCTION_ORDERED)
         CR_TRY(sum_ranks_ordered(reducer, workers));
     else if (reducer->size > 1)
         CR_TRY(sum_ranks_library(reducer, workers));
+    if (reducer->size > 1)
+        CR_TRY(cr_transport_wait(reducer->transport));
     *sum = reducer->held[reducer->kept[0].slot];
 done:
     reducer->seconds = cr_clock_s() - start_s;
-    return status;
+    return cr_comm_fail_alone(reducer->comm, status);
+}
+
+const char *cr_reducer_transport(const cr_reducer *reducer)
+{
+    return reducer->transport ? reducer->transport->name : "none";
 }
 
 void cr_reducer_cost(const cr_reducer *reducer, int64_t *sent_bytes, double *seconds)

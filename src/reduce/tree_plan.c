@@ -2,13 +2,6 @@
 
 #include <stdlib.h>
 
-void cr_share(int64_t n, int n_parts, int part, int64_t *begin, int64_t *end)
-{
-    int64_t base = n / n_parts, larger = n % n_parts;
-    *begin = part * base + (part < larger ? part : larger);
-    *end = *begin + base + (part < larger);
-}
-
 /* Height of the root over n leaves: the least h with 2^h ≥ n. */
 static int tree_height(int64_t n_leaves)
 {
@@ -19,7 +12,7 @@ static int tree_height(int64_t n_leaves)
 }
 
 int cr_tree_append(int64_t n_leaves, cr_tree_mark next, cr_tree_mark marks[CR_TREE_MAX_NODES], int *n_marks,
-                   cr_tree_add adds[CR_TREE_MAX_NODES])
+                   cr_addition adds[CR_TREE_MAX_NODES])
 {
     int height = tree_height(n_leaves), n_adds = 0;
     marks[(*n_marks)++] = next;
@@ -34,7 +27,7 @@ int cr_tree_append(int64_t n_leaves, cr_tree_mark next, cr_tree_mark marks[CR_TR
             cr_tree_mark *left = top - 1;
             if (*n_marks < 2 || left->level != top->level || left->index != top->index - 1)
                 break;
-            adds[n_adds++] = (cr_tree_add){left->slot, top->slot};
+            adds[n_adds++] = (cr_addition){left->slot, top->slot};
             --*n_marks;
             top = left;
         }
@@ -46,7 +39,7 @@ int cr_tree_append(int64_t n_leaves, cr_tree_mark next, cr_tree_mark marks[CR_TR
 
 int cr_tree_cover(int64_t n_leaves, int64_t begin, int64_t end, cr_tree_mark marks[CR_TREE_MAX_NODES])
 {
-    cr_tree_add adds[CR_TREE_MAX_NODES];
+    cr_addition adds[CR_TREE_MAX_NODES];
     int n_marks = 0;
     for (int64_t leaf = begin; leaf < end; leaf++)
         cr_tree_append(n_leaves, (cr_tree_mark){0, leaf, 0}, marks, &n_marks, adds);
@@ -77,7 +70,7 @@ static void cut_slices(cr_exchange *x, int64_t n, int64_t chunk)
 static cr_status plan_adds(cr_exchange *x, int64_t n_leaves)
 {
     cr_tree_mark merged[CR_TREE_MAX_NODES], cover[CR_TREE_MAX_NODES];
-    cr_tree_add adds[CR_TREE_MAX_NODES];
+    cr_addition adds[CR_TREE_MAX_NODES];
     int n_merged = 0;
     for (int r = 0; r < x->n_ranks; r++) {
         int64_t begin, end;

@@ -1,5 +1,5 @@
 /* Which nodes there are, who holds them and what is added to what: all of it a pure function of counts, apart from the
- * numbers that are added (add.h) and from how they travel (reducer.c). */
+ * numbers that are added (memory.h) and from how they travel (transport.h). */
 #ifndef CRISOL_TREE_PLAN_H
 #define CRISOL_TREE_PLAN_H
 
@@ -22,15 +22,11 @@ typedef struct cr_tree_mark {
     int slot;
 } cr_tree_mark;
 
-/* Buffer `left` becomes left + right; `right` is free afterwards. */
-typedef struct cr_tree_add {
-    int left, right;
-} cr_tree_add;
-
 /* Puts node `next` to the right of the `*n_marks` nodes and merges for as long as two neighbours are one node's
- * children. Writes the additions in order and returns their number, at most *n_marks. */
+ * children; the right one's buffer is free afterwards. Writes the additions in order and returns their number, at most
+ * *n_marks. */
 int cr_tree_append(int64_t n_leaves, cr_tree_mark next, cr_tree_mark marks[CR_TREE_MAX_NODES], int *n_marks,
-                   cr_tree_add adds[CR_TREE_MAX_NODES]);
+                   cr_addition adds[CR_TREE_MAX_NODES]);
 
 /* The nodes that leaves [begin, end) of the tree merge to, left to right; slots are not set. Returns their number. */
 int cr_tree_cover(int64_t n_leaves, int64_t begin, int64_t end, cr_tree_mark marks[CR_TREE_MAX_NODES]);
@@ -49,7 +45,7 @@ typedef struct cr_exchange {
     int *first_node;     /* [n_ranks] number of each rank's first node, counted through all ranks */
     int n_all;           /* nodes of all ranks */
     int64_t *slice;      /* [n_ranks + 1] slice r is floats [slice[r], slice[r + 1]) */
-    cr_tree_add *adds;   /* [n_adds] over node numbers; the last one makes the root */
+    cr_addition *adds;   /* [n_adds] over node numbers; the last one makes the root */
     int n_adds;          /* n_all - 1 */
     size_t *counts;      /* [4 × n_ranks] bytes: send counts and offsets, receive counts and offsets */
     int64_t chunk_begin; /* floats [chunk_begin, chunk_end) of this rank's slice, set by cr_exchange_moves() */

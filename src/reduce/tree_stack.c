@@ -1,8 +1,9 @@
-#include "add.h"
+#include "tree_plan.h"
 
 #include <stdlib.h>
 
 struct cr_tree_stack {
+    const cr_memory *memory;
     int64_t n, n_leaves;
     int64_t begin, end, next; /* leaves; `next` is pushed next */
     int n_buffers;
@@ -18,7 +19,7 @@ struct cr_tree_stack {
 static int count_buffers(int64_t n_leaves, int64_t begin, int64_t end)
 {
     cr_tree_mark marks[CR_TREE_MAX_NODES];
-    cr_tree_add adds[CR_TREE_MAX_NODES];
+    cr_addition adds[CR_TREE_MAX_NODES];
     int n_marks = 0, most = 0;
     for (int64_t leaf = begin; leaf < end; leaf++) {
         if (n_marks + 1 > most)
@@ -28,7 +29,8 @@ static int count_buffers(int64_t n_leaves, int64_t begin, int64_t end)
     return most;
 }
 
-cr_status cr_tree_stack_create(int64_t n, int64_t n_leaves, int64_t begin, int64_t end, cr_tree_stack **stack)
+cr_status cr_tree_stack_create(const cr_memory *memory, int64_t n, int64_t n_leaves, int64_t begin, int64_t end,
+                               cr_tree_stack **stack)
 {
     *stack = NULL;
     if (n < 1 || n > CR_TREE_MAX_FLOATS || n_leaves < 1 || n_leaves > CR_TREE_MAX_LEAVES || begin < 0 || begin >= end ||
@@ -39,13 +41,14 @@ cr_status cr_tree_stack_create(int64_t n, int64_t n_leaves, int64_t begin, int64
     cr_tree_stack *s = calloc(1, sizeof *s);
     if (!s)
         return cr_fail_memory("a gradient stack", sizeof *s);
+    s->memory = memory;
     s->n = n;
     s->n_leaves = n_leaves;
     s->begin = begin;
     s->end = end;
     int n_buffers = count_buffers(n_leaves, begin, end);
     for (; s->n_buffers < n_buffers; s->n_buffers++)
-        CR_TRY(cr_floats_create(n, "a gradient", &s->buffers[s->n_buffers]));
+        CR_TRY(cr_memory_allocate(memory, n, "a gradient", &s->buffers[s->n_buffers]));
     cr_tree_stack_reset(s);
 done:
     if (status != CR_OK)
@@ -59,7 +62,7 @@ void cr_tree_stack_destroy(cr_tree_stack **stack)
     if (!stack || !*stack)
         return;
     for (int b = 0; b < (*stack)->n_buffers; b++)
-        free((*stack)->buffers[b]);
+        cr_memory_release((*stack)->memory, &(*stack)->buffers[b]);
     free(*stack);
     *stack = NULL;
 }
@@ -85,21 +88,22 @@ float *cr_tree_stack_leaf(cr_tree_stack *stack)
     return stack->leaf < 0 ? NULL : stack->buffers[stack->leaf];
 }
 
-void cr_tree_stack_push(cr_tree_stack *stack)
+cr_status cr_tree_stack_push(cr_tree_stack *stack)
 {
     if (stack->leaf < 0)
-        return;
-    cr_tree_add adds[CR_TREE_MAX_NODES];
+        return CR_OK;
+    cr_addition adds[CR_TREE_MAX_NODES];
     cr_tree_mark leaf = {0, stack->next++, stack->leaf};
     stack->leaf = -1;
     int n_adds = cr_tree_append(stack->n_leaves, leaf, stack->marks, &stack->n_marks, adds);
-    cr_add_range(adds, n_adds, stack->buffers, NULL, 0, stack->n);
+    cr_status status = cr_memory_add(stack->memory, NULL, adds, n_adds, stack->buffers, NULL, stack->n);
     for (int i = 0; i < n_adds; i++)
         stack->used[adds[i].right] = false;
     for (int i = 0; i < stack->n_marks; i++) {
         const cr_tree_mark *mark = &stack->marks[i];
         stack->nodes[i] = (cr_tree_node){mark->level, mark->index, stack->buffers[mark->slot]};
     }
+    return status;
 }
 
 int cr_tree_stack_nodes(const cr_tree_stack *stack, const cr_tree_node **nodes)

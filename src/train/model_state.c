@@ -6,48 +6,44 @@
 #include <stdlib.h>
 #include <string.h>
 
-static float *new_array(int64_t n)
+static cr_status new_array(const cr_memory *memory, int64_t n, const char *what, float **array)
 {
-    size_t bytes = ((size_t)n * sizeof(float) + 63) / 64 * 64;
-    float *array = aligned_alloc(64, bytes);
-    if (array)
-        memset(array, 0, bytes);
-    return array;
+    cr_status status = cr_memory_allocate(memory, n, what, array);
+    return status == CR_OK ? cr_memory_clear(memory, n, *array) : status;
 }
 
 cr_status cr_model_state_create(const cr_session *session, const cr_optimizer_params *optimizer, cr_model_state *state)
 {
-    *state = (cr_model_state){.n = cr_session_state_count(session), .version = 1};
+    const cr_memory *memory = cr_backend_memory(session->backend);
+    cr_status status = CR_OK;
+    *state = (cr_model_state){.memory = memory, .n = cr_session_state_count(session), .version = 1};
     state->n_moments = optimizer ? cr_optimizer_n_moments(optimizer) : 0;
-    state->weights = new_array(state->n);
-    bool good = state->weights != NULL;
-    for (int m = 0; m < state->n_moments; m++) {
-        state->moments[m] = new_array(state->n);
-        good = good && state->moments[m];
-    }
-    if (optimizer && session->config->train.ema > 0) {
-        state->ema = new_array(state->n);
-        good = good && state->ema;
-    }
-    if (good)
-        return CR_OK;
-    cr_model_state_destroy(state);
-    return cr_fail_memory("weights and moments", (size_t)session->net->n_params * sizeof(float) * 3);
+    CR_TRY(new_array(memory, state->n, "weights", &state->weights));
+    for (int m = 0; m < state->n_moments; m++)
+        CR_TRY(new_array(memory, state->n, "moments", &state->moments[m]));
+    if (optimizer && session->config->train.ema > 0)
+        CR_TRY(new_array(memory, state->n, "averaged weights", &state->ema));
+done:
+    if (status != CR_OK)
+        cr_model_state_destroy(state);
+    return status;
 }
 
 void cr_model_state_destroy(cr_model_state *state)
 {
-    free(state->weights);
+    cr_memory_release(state->memory, &state->weights);
     for (int m = 0; m < CR_OPTIMIZER_MAX_MOMENTS; m++)
-        free(state->moments[m]);
-    free(state->ema);
+        cr_memory_release(state->memory, &state->moments[m]);
+    cr_memory_release(state->memory, &state->ema);
     memset(state, 0, sizeof *state);
 }
 
 cr_model_state cr_model_state_to_evaluate(const cr_model_state *state)
 {
-    return (cr_model_state){
-        .n = state->n, .weights = state->ema ? state->ema : state->weights, .version = state->version};
+    return (cr_model_state){.memory = state->memory,
+                            .n = state->n,
+                            .weights = state->ema ? state->ema : state->weights,
+                            .version = state->version};
 }
 
 /* --- named tensors ---------------------------------------------------------------------------------------------- */
@@ -71,29 +67,24 @@ cr_status cr_state_image_create(const cr_session *session, const cr_optimizer_pa
     cr_status status = CR_OK;
     memset(image, 0, sizeof *image);
     image->tensors = calloc((size_t)net->n_tensors * (size_t)(2 + state->n_moments), sizeof *image->tensors);
-    bool good = image->tensors != NULL;
-    for (int a = 0; a < 1 + state->n_moments + (state->ema ? 1 : 0); a++) {
-        image->arrays[a] = new_array(state->n);
-        good = good && image->arrays[a];
-    }
-    if (!good) {
-        status = cr_fail_memory("a copy of the weights", (size_t)state->n * sizeof(float));
-        goto done;
-    }
-    cr_backend_state_export(session->backend, net, state->weights, image->arrays[0]);
+    if (!image->tensors)
+        return cr_fail_memory("names of tensors", (size_t)net->n_tensors * sizeof *image->tensors);
+    for (int a = 0; a < 1 + state->n_moments + (state->ema ? 1 : 0); a++)
+        CR_TRY(new_array(cr_memory_host(), state->n, "a copy of the weights", &image->arrays[a]));
+    CR_TRY(cr_backend_state_export(session->backend, net, state->weights, image->arrays[0]));
     for (int i = 0; i < net->n_tensors; i++)
         image->tensors[image->n_tensors++] = view_of(&net->tensors[i], "", image->arrays[0]);
     image->n_weight_tensors = image->n_tensors;
     for (int m = 0; m < state->n_moments; m++) {
         char prefix[64];
         snprintf(prefix, sizeof prefix, "optimizer.%s.", cr_optimizer_moment_name(optimizer, m));
-        cr_backend_state_export(session->backend, net, state->moments[m], image->arrays[1 + m]);
+        CR_TRY(cr_backend_state_export(session->backend, net, state->moments[m], image->arrays[1 + m]));
         for (int i = 0; i < net->n_param_tensors; i++)
             image->tensors[image->n_tensors++] = view_of(&net->tensors[i], prefix, image->arrays[1 + m]);
     }
     if (state->ema) {
         float *average = image->arrays[1 + state->n_moments];
-        cr_backend_state_export(session->backend, net, state->ema, average);
+        CR_TRY(cr_backend_state_export(session->backend, net, state->ema, average));
         for (int i = 0; i < net->n_param_tensors; i++)
             image->tensors[image->n_tensors++] = view_of(&net->tensors[i], "ema.", average);
     }
@@ -106,7 +97,7 @@ done:
 void cr_state_image_destroy(cr_state_image *image)
 {
     for (int a = 0; a < 2 + CR_OPTIMIZER_MAX_MOMENTS; a++)
-        free(image->arrays[a]);
+        cr_memory_release(cr_memory_host(), &image->arrays[a]);
     free(image->tensors);
     memset(image, 0, sizeof *image);
 }
@@ -162,18 +153,15 @@ static cr_status restore_array(const cr_session *session, const cr_safetensors *
                                float *canonical, float *native)
 {
     cr_status status = read_tensors(session, file, prefix, n_tensors, canonical);
-    if (status == CR_OK)
-        cr_backend_state_import(session->backend, session->net, canonical, native);
-    return status;
+    return status == CR_OK ? cr_backend_state_import(session->backend, session->net, canonical, native) : status;
 }
 
 cr_status cr_model_state_restore(const cr_session *session, const cr_optimizer_params *optimizer,
                                  const cr_safetensors *file, cr_model_state *state)
 {
     cr_status status = CR_OK;
-    float *canonical = new_array(state->n);
-    if (!canonical)
-        return cr_fail_memory("a checkpoint's tensors", (size_t)state->n * sizeof(float));
+    float *canonical = NULL;
+    CR_TRY(new_array(cr_memory_host(), state->n, "a checkpoint's tensors", &canonical));
     CR_TRY(restore_array(session, file, "", session->net->n_tensors, canonical, state->weights));
     for (int m = 0; m < state->n_moments; m++) {
         char prefix[64];
@@ -184,11 +172,12 @@ cr_status cr_model_state_restore(const cr_session *session, const cr_optimizer_p
     if (session->config->train.ema > 0) {
         CR_TRY(read_tensors(session, file, "", session->net->n_tensors, canonical)); /* for the statistics */
         CR_TRY(read_tensors(session, file, "ema.", session->net->n_param_tensors, canonical));
-        cr_backend_state_import(session->backend, session->net, canonical, state->ema ? state->ema : state->weights);
+        CR_TRY(cr_backend_state_import(session->backend, session->net, canonical,
+                                       state->ema ? state->ema : state->weights));
     }
     state->version++;
 done:
-    free(canonical);
+    cr_memory_release(cr_memory_host(), &canonical);
     return status;
 }
 
@@ -198,18 +187,17 @@ cr_status cr_model_state_init(const cr_session *session, cr_model_state *state)
 {
     const char *pretrained = session->config->model.weights;
     cr_status status = CR_OK;
-    float *canonical = new_array(state->n);
-    if (!canonical)
-        return cr_fail_memory("initial weights", (size_t)state->n * sizeof(float));
+    float *canonical = NULL;
+    CR_TRY(new_array(cr_memory_host(), state->n, "initial weights", &canonical));
     cr_net_init_state(session->net, session->config->train.seed, canonical);
     if (pretrained && *pretrained && session->net->uses_image)
         CR_TRY(cr_pretrained_load(session->net, pretrained, canonical));
-    cr_backend_state_import(session->backend, session->net, canonical, state->weights);
+    CR_TRY(cr_backend_state_import(session->backend, session->net, canonical, state->weights));
     if (state->ema)
-        memcpy(state->ema, state->weights, (size_t)state->n * sizeof *state->ema);
+        CR_TRY(cr_memory_copy(state->memory, state->weights, state->n, state->ema));
     state->version++;
 done:
-    free(canonical);
+    cr_memory_release(cr_memory_host(), &canonical);
     return status;
 }
 

@@ -1,4 +1,5 @@
-/* Weights, statistics and moments in the backend's native layout, and their passage to and from checkpoint files. */
+/* Weights, statistics and moments in the backend's memory and native layout, and their passage to and from checkpoint
+ * files. */
 #ifndef CRISOL_MODEL_STATE_H
 #define CRISOL_MODEL_STATE_H
 
@@ -7,8 +8,9 @@
 #include "session.h"
 
 typedef struct cr_model_state {
+    const cr_memory *memory;                  /* of all arrays: the backend's */
     int64_t n;                                /* floats of each array: parameters, then statistics */
-    float *weights;                           /* [n], 64-byte aligned */
+    float *weights;                           /* [n] */
     float *moments[CR_OPTIMIZER_MAX_MOMENTS]; /* [n]; the statistics part stays 0 */
     float *ema;                               /* [n] moving average of the parameters, with the statistics as they
                                                  are; null without */
@@ -27,7 +29,7 @@ cr_model_state cr_model_state_to_evaluate(const cr_model_state *state);
 /* The seed's initial weights, or pretrained ones over them when the config names a file. Local. */
 CR_NODISCARD cr_status cr_model_state_init(const cr_session *session, cr_model_state *state);
 
-/* A copy in canonical layout as named tensors, in file order: weights and statistics, then moments as
+/* A copy on the host in canonical layout as named tensors, in file order: weights and statistics, then moments as
  * optimizer.MOMENT.NAME, then averaged parameters as ema.NAME. */
 typedef struct cr_state_image {
     float *arrays[2 + CR_OPTIMIZER_MAX_MOMENTS];

@@ -19,6 +19,8 @@ cr_status cr_team_create(const cr_session *session, int64_t n_wanted, int64_t n_
     team->session = session;
     team->profile = profile;
     int64_t n = n_wanted > 0 ? n_wanted : default_workers(session);
+    if (!cr_memory_is_host(cr_backend_memory(session->backend)))
+        n = 1; /* a device's worker is its queue */
     if (n > n_micro_batches)
         n = n_micro_batches;
     team->n_workers = (int)n;
@@ -133,9 +135,11 @@ static cr_status train_worker(void *context, int worker)
                                             cr_tree_stack_leaf(stack), &result);
         if (status != CR_OK)
             return cr_fail_context(status, "micro-batch %lld", (long long)leaf);
-        cr_tree_stack_push(stack);
+        status = cr_tree_stack_push(stack);
+        if (status != CR_OK)
+            return status;
     }
-    return CR_OK;
+    return cr_program_wait(work->team->train_programs[worker]);
 }
 
 cr_status cr_team_train(cr_team *team, const cr_team_step *step)

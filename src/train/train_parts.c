@@ -2,6 +2,7 @@
 #include "trainer.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static const char *const stages[] = {"", "stem", "layer1", "layer2", "layer3", "layer4"}; /* model.freeze */
 
@@ -61,45 +62,25 @@ cr_status cr_trainer_choose_parts(cr_trainer *trainer)
     return cr_team_compile_training(&trainer->team, frozen);
 }
 
-typedef struct update {
-    cr_trainer *trainer;
-    const float *gradient;
-} update;
-
-/* Each worker takes a slice: everything is elementwise, so the cut changes no bit. */
-static cr_status update_slice(void *context, int worker)
-{
-    const update *work = context;
-    cr_trainer *trainer = work->trainer;
-    const cr_net *net = trainer->session.net;
-    const double decay = trainer->config->train.ema;
-    float *weights = trainer->state.weights, *ema = trainer->state.ema;
-    int64_t begin, end;
-    cr_share(net->n_params / 16, trainer->team.n_workers, worker, &begin, &end);
-    begin *= 16;
-    end *= 16;
-    cr_optimizer_step(&trainer->optimizer, trainer->spans, trainer->n_spans, begin, end, trainer->step + 1,
-                      trainer->schedule.lr, work->gradient, weights, trainer->state.moments);
-    if (ema)
-        cr_ema_update(decay, trainer->step + 1, end - begin, weights + begin, ema + begin);
-    if (worker == 0) {
-        /* torch.nn.BatchNorm2d, momentum .1, with the mean of the micro-batches' statistics */
-        float *running = weights + net->n_params;
-        const float *sum = work->gradient + net->n_params;
-        for (int64_t i = trainer->n_frozen_stats; i < net->n_stats; i++)
-            running[i] = 0.9f * running[i] + 0.1f * (sum[i] / (float)trainer->n_micro);
-        if (ema) /* AveragedModel copies buffers */
-            cr_ema_update(decay, 1, net->n_stats, running, ema + net->n_params);
-    }
-    return CR_OK;
-}
-
 cr_status cr_trainer_update(cr_trainer *trainer, const float *gradient, double sum_of_squares)
 {
-    double limit = trainer->config->optimizer.clip;
-    update work = {trainer, gradient};
+    const cr_net *net = trainer->session.net;
+    const double limit = trainer->config->optimizer.clip;
     trainer->optimizer.gradient_scale = limit > 0 ? cr_clip_scale(sum_of_squares, limit) : 1;
-    cr_status status = cr_workers_run(trainer->team.workers, update_slice, &work);
+    cr_update update = {.optimizer = trainer->optimizer,
+                        .spans = trainer->spans,
+                        .n_spans = trainer->n_spans,
+                        .step = trainer->step + 1,
+                        .lr = trainer->schedule.lr,
+                        .n_params = net->n_params,
+                        .n_stats = net->n_stats,
+                        .first_stat = trainer->n_frozen_stats,
+                        .n_micro = trainer->n_micro,
+                        .ema_decay = trainer->config->train.ema,
+                        .gradient = gradient,
+                        .weights = trainer->state.weights,
+                        .ema = trainer->state.ema};
+    memcpy(update.moments, trainer->state.moments, sizeof update.moments);
     trainer->state.version++;
-    return status;
+    return cr_backend_update(trainer->session.backend, trainer->team.workers, &update);
 }

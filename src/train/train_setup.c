@@ -148,7 +148,8 @@ cr_status cr_trainer_create(cr_comm *comm, const cr_train_options *options, cr_t
     cr_reducer_params reduction = {.n = trainer->state.n,
                                    .n_leaves = trainer->n_micro,
                                    .n_workers = trainer->team.n_workers,
-                                   .reduction = (cr_reduction)options->config->train.reduction};
+                                   .reduction = (cr_reduction)options->config->train.reduction,
+                                   .memory = trainer->state.memory};
     CR_TRY(cr_reducer_create(comm, &reduction, &trainer->reducer));
 done:
     return status;

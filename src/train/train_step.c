@@ -112,13 +112,15 @@ static cr_status apply_gradient(cr_trainer *trainer)
     CR_TRY(cr_reducer_sum(trainer->reducer, trainer->team.workers, &gradient));
     double reduced = cr_clock_s();
     trainer->times.reduce += reduced - start;
-    double squares = cr_sum_of_squares(gradient, trainer->session.net->n_params);
+    double squares;
+    CR_TRY(cr_comm_fail_alone(trainer->comm, cr_backend_sum_of_squares(trainer->session.backend, gradient,
+                                                                       trainer->session.net->n_params, &squares)));
     if (!isfinite(squares)) {
         status = cr_fail(CR_NON_FINITE, "epoch %lld, step %lld: the gradient is not finite; lower optimizer.lr",
                          (long long)trainer->epoch + 1, (long long)trainer->step + 1);
         goto done;
     }
-    CR_TRY(cr_trainer_update(trainer, gradient, squares));
+    CR_TRY(cr_comm_fail_alone(trainer->comm, cr_trainer_update(trainer, gradient, squares)));
     trainer->times.update += cr_clock_s() - reduced;
 done:
     return status;

@@ -44,11 +44,11 @@ static void compute(cr_status (*open)(cr_backend **), const cr_net *net, const f
     cr_program_params params = {
         .micro_batch = BATCH, .training = true, .convolution = CR_CONVOLUTION_DIRECT, .n_threads = 1};
     expect_ok(open(&backend));
-    cr_backend_state_import(backend, net, state, native);
+    expect_ok(cr_backend_state_import(backend, net, state, native));
     expect_ok(cr_program_create(backend, net, &params, &program));
     expect_ok(cr_program_train(program, native, batch, gradient, &(cr_batch_result){result->trained, losses}));
     cr_program_destroy(&program);
-    cr_backend_state_export(backend, net, gradient, result->gradient);
+    expect_ok(cr_backend_state_export(backend, net, gradient, result->gradient));
     params.training = false;
     expect_ok(cr_program_create(backend, net, &params, &program));
     expect_ok(cr_program_evaluate(program, native, batch, result->evaluated));

@@ -164,8 +164,8 @@ static void test_layout_round_trip(void **state)
         suite_case_open(i, 2, false, &c);
         int64_t n = c.net->n_params + c.net->n_stats;
         float *native = aligned_floats(n), *back = aligned_floats(n);
-        cr_backend_state_import(s->backend, c.net, c.state, native);
-        cr_backend_state_export(s->backend, c.net, native, back);
+        expect_ok(cr_backend_state_import(s->backend, c.net, c.state, native));
+        expect_ok(cr_backend_state_export(s->backend, c.net, native, back));
         assert_memory_equal(back, c.state, (size_t)n * sizeof *back);
         /* a layout only moves elements within a tensor */
         for (int t = 0; t < c.net->n_tensors; t++) {
@@ -194,7 +194,7 @@ static void test_repeats(void **state)
         suite_result_make(&c, &first);
         suite_result_make(&c, &again);
         float *native = aligned_floats(c.net->n_params + c.net->n_stats);
-        cr_backend_state_import(s->backend, c.net, c.state, native);
+        expect_ok(cr_backend_state_import(s->backend, c.net, c.state, native));
         expect_ok(suite_program(s->backend, s->target, &c, true, &one));
         expect_ok(suite_program(s->backend, s->target, &c, true, &two));
         expect_ok(suite_train(one, &c, native, &first));
@@ -278,10 +278,10 @@ static void test_new_state(void **state)
         float *native = aligned_floats(c.net->n_params + c.net->n_stats);
         expect_ok(suite_program(s->backend, s->target, &c, true, &training));
         expect_ok(suite_program(s->backend, s->target, &c, false, &evaluation));
-        cr_backend_state_import(s->backend, c.net, c.state, native);
+        expect_ok(cr_backend_state_import(s->backend, c.net, c.state, native));
         expect_ok(suite_train(training, &c, native, &got));
         expect_ok(cr_program_evaluate(evaluation, native, &c.batch, got.evaluated));
-        cr_backend_state_import(s->backend, c.net, later.state, native); /* same array, new numbers */
+        expect_ok(cr_backend_state_import(s->backend, c.net, later.state, native)); /* same array, new numbers */
         expect_ok(suite_train(training, &later, native, &got));
         expect_ok(cr_program_evaluate(evaluation, native, &later.batch, got.evaluated));
         expect_ok(suite_compute(s->backend, s->target, &later, &fresh));

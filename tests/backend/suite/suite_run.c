@@ -61,7 +61,8 @@ cr_status suite_train(cr_program *program, const suite_case *c, const float *nat
         gradient[i] = NAN; /* must be overwritten, padding included */
     cr_batch_result got = {result->logits, result->losses};
     CR_TRY(cr_program_train(program, native, &c->batch, gradient, &got));
-    cr_backend_state_export(program->backend, c->net, gradient, result->gradient);
+    CR_TRY(cr_program_wait(program));
+    CR_TRY(cr_backend_state_export(program->backend, c->net, gradient, result->gradient));
 done:
     free(gradient);
     return status;
@@ -72,7 +73,7 @@ cr_status suite_compute(cr_backend *backend, const suite_target *target, const s
     cr_status status = CR_OK;
     cr_program *training = NULL, *evaluation = NULL;
     float *native = aligned_floats(n_state(c));
-    cr_backend_state_import(backend, c->net, c->state, native);
+    CR_TRY(cr_backend_state_import(backend, c->net, c->state, native));
     CR_TRY(suite_program(backend, target, c, true, &training));
     CR_TRY(suite_program(backend, target, c, false, &evaluation));
     CR_TRY(suite_train(training, c, native, result));

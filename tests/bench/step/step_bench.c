@@ -119,8 +119,10 @@ static cr_status fill(bench *b)
     b->state = room(n_state * sizeof(float));
     float *canonical = room(n_state * sizeof(float));
     cr_net_init_state(b->net, 1, canonical);
-    cr_backend_state_import(b->backend, b->net, canonical, b->state);
+    status = cr_backend_state_import(b->backend, b->net, canonical, b->state);
     free(canonical);
+    if (status != CR_OK)
+        return status;
     for (int m = 0; m < CR_OPTIMIZER_MAX_MOMENTS && b->params.training; m++)
         b->moments[m] = room(n_state * sizeof(float));
     b->images = room(pixels);
@@ -179,7 +181,7 @@ static cr_status work(void *context, int worker)
             continue;
         }
         CR_TRY(cr_program_train(b->programs[worker], b->state, &batch, cr_tree_stack_leaf(stack), &result));
-        cr_tree_stack_push(stack);
+        CR_TRY(cr_tree_stack_push(stack));
     }
 done:
     return status;

@@ -31,7 +31,9 @@ static cr_status write_leaves(void *context, int worker)
         float *at = cr_tree_stack_leaf(stack);
         for (int64_t i = 0; i < N; i++)
             at[i] = plain_leaf(l->seed, leaf, i);
-        cr_tree_stack_push(stack);
+        cr_status status = cr_tree_stack_push(stack);
+        if (status != CR_OK)
+            return status;
     }
     return CR_OK;
 }
@@ -46,7 +48,10 @@ static void check_tree(cr_comm *comm, int64_t n_leaves, cr_reduction reduction)
         cr_workers *workers = NULL;
         cr_reducer *reducer = NULL;
         const float *sum = NULL;
-        cr_reducer_params params = {N, n_leaves, 1 + (n_workers + cr_comm_rank(comm)) % MOST_WORKERS, reduction};
+        cr_reducer_params params = {.n = N,
+                                    .n_leaves = n_leaves,
+                                    .n_workers = 1 + (n_workers + cr_comm_rank(comm)) % MOST_WORKERS,
+                                    .reduction = reduction};
         CHECK_OK(comm, cr_workers_create(params.n_workers, &workers));
         CHECK_OK(comm, cr_reducer_create(comm, &params, &reducer));
         for (int step = 0; step < 2; step++) {
@@ -73,7 +78,8 @@ static void check_tree(cr_comm *comm, int64_t n_leaves, cr_reduction reduction)
 static void check_too_few_leaves(cr_comm *comm)
 {
     cr_reducer *reducer = NULL;
-    cr_reducer_params params = {N, cr_comm_size(comm) - 1, 1, CR_REDUCTION_ORDERED};
+    cr_reducer_params params = {
+        .n = N, .n_leaves = cr_comm_size(comm) - 1, .n_workers = 1, .reduction = CR_REDUCTION_ORDERED};
     CHECK(comm, cr_reducer_create(comm, &params, &reducer) == CR_BAD_CONFIG && !reducer);
 }
 

@@ -131,7 +131,7 @@ static double worst_norm(const fusion_run *run, json_t *norms)
     const cr_net *net = run->source->net;
     float *state = aligned_floats(net->n_params + net->n_stats);
     double worst = 0;
-    cr_backend_state_export(run->backend, net, run->state, state);
+    assert_int_equal(cr_backend_state_export(run->backend, net, run->state, state), CR_OK);
     assert_int_equal(json_object_size(norms), net->n_param_tensors);
     for (int t = 0; t < net->n_param_tensors; t++) {
         json_t *norm = json_object_get(norms, net->tensors[t].name);

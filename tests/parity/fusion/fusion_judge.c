@@ -121,7 +121,7 @@ static float *canonical(judgement *j, const float *native)
 {
     const cr_net *net = j->source.net;
     float *values = aligned_floats(net->n_params + net->n_stats);
-    cr_backend_state_export(j->run.backend, net, native, values);
+    assert_int_equal(cr_backend_state_export(j->run.backend, net, native, values), CR_OK);
     return values;
 }
 

@@ -67,7 +67,7 @@ cr_status fusion_run_open(const fusion_case *source, cr_backend *backend, cr_pro
     run->logits = aligned_floats(source->batch * net->n_classes);
     run->losses = calloc((size_t)source->batch, sizeof *run->losses);
     assert_non_null(run->losses);
-    cr_backend_state_import(backend, net, source->state, run->state);
+    CR_TRY(cr_backend_state_import(backend, net, source->state, run->state));
 done:
     if (status != CR_OK)
         fusion_run_close(run);

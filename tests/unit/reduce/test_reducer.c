@@ -51,7 +51,9 @@ static cr_status write_leaves(void *context, int worker)
         float *at = cr_tree_stack_leaf(stack);
         for (int64_t i = 0; i < l->trial->n; i++)
             at[i] = plain_leaf(l->seed, leaf, i);
-        cr_tree_stack_push(stack);
+        cr_status status = cr_tree_stack_push(stack);
+        if (status != CR_OK)
+            return status;
     }
     return CR_OK;
 }
@@ -67,7 +69,8 @@ static void rank_main(void *context, cr_comm *comm)
     cr_workers *workers = NULL;
     cr_reducer *reducer = NULL;
     cr_status status = CR_OK;
-    cr_reducer_params params = {t->n, t->n_leaves, workers_of(t, cr_comm_rank(comm)), t->reduction};
+    cr_reducer_params params = {
+        .n = t->n, .n_leaves = t->n_leaves, .n_workers = workers_of(t, cr_comm_rank(comm)), .reduction = t->reduction};
     CR_TRY(cr_workers_create(params.n_workers, &workers));
     CR_TRY(cr_reducer_create(comm, &params, &reducer));
     for (uint64_t step = 0; step < STEPS; step++) {
@@ -154,7 +157,7 @@ static void refused_main(void *context, cr_comm *comm)
 {
     trial *t = context;
     cr_reducer *reducer = NULL;
-    cr_reducer_params params = {t->n, t->n_leaves, 1, CR_REDUCTION_ORDERED};
+    cr_reducer_params params = {.n = t->n, .n_leaves = t->n_leaves, .n_workers = 1, .reduction = CR_REDUCTION_ORDERED};
     if (t->n_leaves == 8 && cr_comm_rank(comm) == 2)
         params.n++;
     cr_status status = cr_reducer_create(comm, &params, &reducer);
@@ -182,12 +185,12 @@ static void a_leaf_not_pushed_is_an_error(void **state)
     cr_workers *workers = NULL;
     cr_reducer *reducer = NULL;
     const float *sum = NULL;
-    cr_reducer_params params = {10, 2, 1, CR_REDUCTION_ORDERED};
+    cr_reducer_params params = {.n = 10, .n_leaves = 2, .n_workers = 1, .reduction = CR_REDUCTION_ORDERED};
     assert_int_equal(cr_comm_open_serial(&comm), CR_OK);
     assert_int_equal(cr_workers_create(1, &workers), CR_OK);
     assert_int_equal(cr_reducer_create(comm, &params, &reducer), CR_OK);
     memset(cr_tree_stack_leaf(cr_reducer_stack(reducer, 0)), 0, 10 * sizeof(float));
-    cr_tree_stack_push(cr_reducer_stack(reducer, 0));
+    assert_int_equal(cr_tree_stack_push(cr_reducer_stack(reducer, 0)), CR_OK);
     assert_int_equal(cr_reducer_sum(reducer, workers, &sum), CR_INTERNAL);
     assert_null(sum);
     cr_reducer_destroy(&reducer);

@@ -39,7 +39,7 @@ static void appended_leaves_end_in_the_defined_root(void **state)
     int n_unlike_chain = 0;
     for (int64_t n = 1; n <= 300; n++) {
         cr_tree_mark marks[CR_TREE_MAX_NODES];
-        cr_tree_add adds[CR_TREE_MAX_NODES];
+        cr_addition adds[CR_TREE_MAX_NODES];
         float *values = malloc((size_t)n * sizeof *values);
         int n_marks = 0, n_adds = 0;
         for (int64_t leaf = 0; leaf < n; leaf++) {

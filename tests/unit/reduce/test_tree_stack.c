@@ -20,7 +20,7 @@ static void fill(cr_tree_stack *stack, int64_t leaf, uint64_t seed)
     assert_int_equal((uintptr_t)at % 64, 0);
     for (int64_t i = 0; i < N; i++)
         at[i] = plain_leaf(seed, leaf, i);
-    cr_tree_stack_push(stack);
+    assert_int_equal(cr_tree_stack_push(stack), CR_OK);
 }
 
 /* Step after step, in the same buffers. */
@@ -29,7 +29,7 @@ static void all_leaves_give_the_root(void **state)
     (void)state;
     for (int64_t w = 1; w <= 17; w++) {
         cr_tree_stack *stack = NULL;
-        assert_int_equal(cr_tree_stack_create(N, w, 0, w, &stack), CR_OK);
+        assert_int_equal(cr_tree_stack_create(cr_memory_host(), N, w, 0, w, &stack), CR_OK);
         for (uint64_t step = 0; step < 2; step++) {
             cr_tree_stack_reset(stack);
             for (int64_t leaf = 0; leaf < w; leaf++) {
@@ -55,7 +55,7 @@ static void a_range_gives_its_nodes(void **state)
 {
     (void)state;
     cr_tree_stack *stack = NULL;
-    assert_int_equal(cr_tree_stack_create(N, 8, 1, 6, &stack), CR_OK);
+    assert_int_equal(cr_tree_stack_create(cr_memory_host(), N, 8, 1, 6, &stack), CR_OK);
     for (int64_t leaf = 1; leaf < 6; leaf++)
         fill(stack, leaf, 3);
     const cr_tree_node *nodes;
@@ -83,7 +83,9 @@ static void impossible_ranges_are_refused(void **state)
                                        {1, 4, -1, 2}, {1, 4, 0, 5},         {1, INT64_MAX, 0, 1}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         cr_tree_stack *stack = NULL;
-        assert_int_equal(cr_tree_stack_create(wrong[i][0], wrong[i][1], wrong[i][2], wrong[i][3], &stack), CR_INTERNAL);
+        assert_int_equal(
+            cr_tree_stack_create(cr_memory_host(), wrong[i][0], wrong[i][1], wrong[i][2], wrong[i][3], &stack),
+            CR_INTERNAL);
         assert_null(stack);
     }
     cr_tree_stack_destroy(NULL);
