@@ -116,6 +116,30 @@ struct cr_program {
 
 /* The CPU backend (oneDNN). Errors: CR_INTERNAL where oneDNN fails. */
 CR_NODISCARD cr_status cr_backend_open_cpu(cr_backend **backend);
+
+#if CRISOL_CUDA
+enum {
+    CR_CUDA_MAX_DEVICES = 64
+};
+typedef struct cr_cuda_device {
+    char name[128]; /* "NVIDIA H200" */
+    char uuid[48];  /* "GPU-d0f9…", the same in every process and container that sees it */
+} cr_cuda_device;
+typedef struct cr_cuda_devices {
+    int n; /* GPUs that this process can compute on */
+    cr_cuda_device devices[CR_CUDA_MAX_DEVICES];
+    bool is_half_there; /* n is 0, though there is a driver: something is missing or broken */
+    char why_not[512];  /* n is 0: why, in one line; otherwise empty */
+} cr_cuda_devices;
+/* What this process can compute on: asks driver and devices, and opens the libraries that the backend needs. Never
+ * fails: a machine without a driver has none. Local. */
+void cr_cuda_devices_find(cr_cuda_devices *found);
+/* Opens the libraries of the CUDA backend; later calls do nothing. Errors: CR_MISSING in one line. Local. */
+CR_NODISCARD cr_status cr_cuda_libraries_open(void);
+/* The CUDA backend on device 0 … n-1, which becomes the calling thread's current one. Errors: CR_MISSING, CR_INTERNAL
+ * with CUDA's text. Local. */
+CR_NODISCARD cr_status cr_backend_open_cuda(int device, cr_backend **backend);
+#endif
 void cr_backend_close(cr_backend **backend);
 
 /* The backends of this build. Opening one may fail for want of hardware, with a line that says what is missing. */

@@ -37,6 +37,9 @@ void cr_comm_abort(cr_comm *comm, int exit_code);
 typedef void (*cr_comm_lost)(cr_comm *comm, const char *message);
 void cr_comm_set_patience(cr_comm *comm, double seconds, cr_comm_lost lost);
 
+/* The seconds set, 0 for ever. */
+double cr_comm_patience_s(const cr_comm *comm);
+
 /* For a failure of this rank alone, where the others do not ask for its status and would wait for it: with a failure
  * and others to wait, calls `lost` with the failure's message; otherwise, and where nobody set a patience, returns
  * `mine`. Local. */

@@ -115,6 +115,11 @@ typedef struct cr_config {
         int convolution;    /* cr_convolution: 0 auto, 1 direct */
         int64_t eval_batch; /* micro-batch of evaluation */
     } cpu;
+    struct {
+        int name;      /* cr_device_kind: 0 auto, 1 cpu, 2 cuda */
+        bool share;    /* several ranks on one GPU are meant */
+        int transport; /* cr_transport_kind: 0 auto, 1 mpi, 2 nccl */
+    } device;
 } cr_config;
 
 /* All defaults. The strings and lists are owned by the config. */

@@ -15,6 +15,10 @@ struct json_t;
 /* What the config asks of samples. Errors: CR_BAD_CONFIG naming the setting. Local. */
 CR_NODISCARD cr_status cr_train_augmentation(const cr_config *config, cr_augment_options *augment, cr_mix_options *mix);
 
+/* Writes what --device and --share-device say into a config; null and false change nothing. Errors: CR_BAD_CONFIG.
+ * Local. */
+CR_NODISCARD cr_status cr_train_set_device(cr_config *config, const char *name, bool share);
+
 typedef enum cr_resume {
     CR_RESUME_AUTO,  /* go on from the newest good checkpoint, start where there is none */
     CR_RESUME_NEVER, /* refuse a run directory that has a checkpoint */
@@ -56,6 +60,8 @@ typedef struct cr_evaluate_options {
     cr_split split;
     const char *checkpoint; /* "best", "last" or the path of a step-N.json */
     int64_t workers;        /* of a rank; 0: as the run's config says */
+    const char *device;     /* "auto", "cpu" or "cuda"; null: as the run's config says */
+    bool share_device;      /* several ranks on one GPU, also where the run's config does not say so */
     bool quiet;             /* do not print the report */
     bool importance;        /* also importance.csv, which costs one more pass over the images */
 } cr_evaluate_options;

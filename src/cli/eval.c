@@ -20,6 +20,8 @@ static const char usage[] =
     "  --split SPLIT       val, test or train (default: test)\n"
     "  --checkpoint WHICH  best (default), last, or the path of a step-N.json\n"
     "  --workers N         threads of a rank that evaluate side by side (default: as the run's config says)\n"
+    "  --device DEVICE     auto, cpu or cuda (default: as the run's config says)\n"
+    "  --share-device      several ranks may compute on one GPU\n"
     "  --importance        also importance.csv: what is lost when a column of the table is shuffled; costs about as "
     "much\n"
     "                      again as the evaluation itself\n"
@@ -42,6 +44,8 @@ static int parse(int argc, char **argv, cr_evaluate_options *options, bool *help
     static const struct option names[] = {{"split", required_argument, NULL, 's'},
                                           {"checkpoint", required_argument, NULL, 'c'},
                                           {"workers", required_argument, NULL, 'w'},
+                                          {"device", required_argument, NULL, 'd'},
+                                          {"share-device", no_argument, NULL, 'S'},
                                           {"quiet", no_argument, NULL, 'q'},
                                           {"importance", no_argument, NULL, 'i'},
                                           {"help", no_argument, NULL, 'h'},
@@ -61,6 +65,12 @@ static int parse(int argc, char **argv, cr_evaluate_options *options, bool *help
             options->workers = strtol(optarg, &end, 10);
             if (*end || options->workers < 1 || options->workers > 1024)
                 return cli_usage_error("eval", "--workers takes a number from 1 to 1024, not '%s'", optarg);
+            break;
+        case 'd':
+            options->device = optarg;
+            break;
+        case 'S':
+            options->share_device = true;
             break;
         case 'q':
             options->quiet = true;

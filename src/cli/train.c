@@ -18,6 +18,8 @@ static const char usage[] =
     "\n"
     "  --output RUN        run directory\n"
     "  --set NAME=VALUE    overrides an option, e.g. --set optimizer.lr=1e-4; may be repeated\n"
+    "  --device DEVICE     auto (default): a GPU where one can be used; cpu; cuda. Short for --set device.name=DEVICE\n"
+    "  --share-device      several ranks may compute on one GPU\n"
     "  --resume MODE       auto (default): go on where there is a checkpoint; never: refuse one; must: insist on one\n"
     "  --profile           print the time of each layer at the end\n"
     "  --quiet             only warnings and errors\n"
@@ -33,6 +35,8 @@ typedef struct arguments {
     const char *sets[MAX_SETS];
     int n_sets;
     cr_train_options train;
+    const char *device; /* null: as the config says */
+    bool share_device;
     bool quiet, help;
 } arguments;
 
@@ -53,6 +57,8 @@ static int parse(int argc, char **argv, arguments *a)
     static const struct option options[] = {{"output", required_argument, NULL, 'o'},
                                             {"set", required_argument, NULL, 's'},
                                             {"resume", required_argument, NULL, 'r'},
+                                            {"device", required_argument, NULL, 'd'},
+                                            {"share-device", no_argument, NULL, 'S'},
                                             {"profile", no_argument, NULL, 'p'},
                                             {"quiet", no_argument, NULL, 'q'},
                                             {"help", no_argument, NULL, 'h'},
@@ -67,6 +73,12 @@ static int parse(int argc, char **argv, arguments *a)
             if (a->n_sets == MAX_SETS)
                 return cli_usage_error("train", "more than %d --set", MAX_SETS);
             a->sets[a->n_sets++] = optarg;
+            break;
+        case 'd':
+            a->device = optarg;
+            break;
+        case 'S':
+            a->share_device = true;
             break;
         case 'r':
             if (parse_resume(optarg, &a->train.resume))
@@ -100,6 +112,7 @@ static cr_status read_config(const arguments *a, cr_config **config)
     CR_TRY(cr_config_read(*config, a->config));
     for (int i = 0; i < a->n_sets; i++)
         CR_TRY(cr_config_set(*config, a->sets[i]));
+    CR_TRY(cr_train_set_device(*config, a->device, a->share_device));
     CR_TRY(cr_config_check(*config));
 done:
     return status;

@@ -67,6 +67,11 @@ void cr_comm_set_patience(cr_comm *comm, double seconds, cr_comm_lost lost)
     comm->lost = lost;
 }
 
+double cr_comm_patience_s(const cr_comm *comm)
+{
+    return comm->patience_s;
+}
+
 cr_status cr_comm_fail_alone(cr_comm *comm, cr_status mine)
 {
     char message[CR_ERROR_MAX + CR_COMM_HOST_BYTES];

@@ -92,6 +92,8 @@ static const char *const precisions[] = {"f32", "bf16", NULL};
 static const char *const modes[] = {"auto", "min", "max", NULL};
 static const char *const fills[] = {"zero", "noise", NULL};
 static const char *const reductions[] = {"ordered", "library", NULL};
+static const char *const devices[] = {"auto", "cpu", "cuda", NULL};
+static const char *const transports[] = {"auto", "mpi", "nccl", NULL};
 static const char *const convolutions[] = {"auto", "direct", NULL};
 
 static const cr_option options[] = {
@@ -225,6 +227,12 @@ static const cr_option options[] = {
     CHOICE(cpu.convolution, "auto", convolutions, FIXED,
            "Convolution algorithm: auto takes Winograd where it pays, direct rounds finer."),
     INT(cpu.eval_batch, "16", 1, 65536, FIXED, "Samples that are evaluated together."),
+
+    CHOICE(device.name, "auto", devices, FREE,
+           "Where to compute: auto takes a GPU where one can be used; both give the same within tolerances, not bits."),
+    BOOL(device.share, "false", FREE, "Several ranks may compute on one GPU; otherwise that is refused as a mistake."),
+    CHOICE(device.transport, "auto", transports, FREE,
+           "What moves gradients between GPUs: mpi passes them through the host, auto takes NCCL where it is."),
 };
 
 const cr_option_table cr_config_table = {options, sizeof options / sizeof *options};

@@ -15,7 +15,8 @@
 
 enum {
     DEVICE_CHUNK = 16 * CR_REDUCER_CHUNK, /* a device has no such cache, and each call to it costs more */
-    MAX_WORKERS = 4096
+    MAX_WORKERS = 4096,
+    N_SHARED = 4 /* parameters that must be equal on all ranks */
 };
 
 struct cr_reducer {
@@ -71,13 +72,13 @@ static cr_status check_params(const cr_comm *comm, const cr_reducer_params *p)
 static cr_status check_agreement(cr_comm *comm, const cr_reducer_params *p)
 {
     cr_status status = CR_OK;
-    int64_t mine[3] = {p->n, p->n_leaves, p->reduction};
+    int64_t mine[N_SHARED] = {p->n, p->n_leaves, p->reduction, p->transport};
     size_t bytes = (size_t)cr_comm_size(comm) * sizeof mine;
-    int64_t(*all)[3] = malloc(bytes);
+    int64_t(*all)[N_SHARED] = malloc(bytes);
     CR_TRY(cr_comm_agree(comm, all ? CR_OK : cr_fail_memory("the ranks' parameters", bytes)));
     CR_TRY(cr_comm_allgather(comm, mine, sizeof mine, all));
     for (int r = 1; r < cr_comm_size(comm); r++) {
-        for (int i = 0; i < 3; i++) {
+        for (int i = 0; i < N_SHARED; i++) {
             if (all[r][i] != all[0][i] && status == CR_OK)
                 status =
                     cr_fail(CR_INTERNAL,

@@ -1,6 +1,12 @@
 /* The choice of a transport, and the simplest one: MPI over memory that it reaches itself. */
 #include "transport.h"
 
+#include "crisol/log.h"
+
+#if CRISOL_CUDA
+#include "nccl_calls.h"
+#endif
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -31,18 +37,54 @@ cr_status cr_transport_make_host(cr_transport *transport)
     return CR_OK;
 }
 
+#if CRISOL_CUDA
+/* NCCL works on a device's queue. Left to choose, all ranks take it or none. */
+static cr_status wants_nccl(cr_comm *comm, const cr_memory *memory, cr_transport_kind kind, bool *wanted)
+{
+    const cr_nccl_calls *calls;
+    *wanted = kind == CR_TRANSPORT_NCCL;
+    if (*wanted && !memory->queue)
+        return cr_fail(CR_BAD_CONFIG, "NCCL moves a GPU's memory only, and this training's is the %s's",
+                       memory->ops->name);
+    if (kind != CR_TRANSPORT_AUTO || !memory->queue)
+        return CR_OK;
+    *wanted = cr_comm_agree(comm, cr_nccl_open(&calls)) == CR_OK;
+    if (!*wanted)
+        cr_log_info("gradients travel through host memory, without NCCL: %s", cr_error_message());
+    return CR_OK;
+}
+#else
+static cr_status wants_nccl(cr_comm *comm, const cr_memory *memory, cr_transport_kind kind, bool *wanted)
+{
+    (void)comm;
+    (void)memory;
+    *wanted = false;
+    return kind == CR_TRANSPORT_NCCL ? cr_fail(CR_MISSING, "this crisol was built without NCCL") : CR_OK;
+}
+#endif
+
+static cr_status make(cr_transport *transport, bool with_nccl)
+{
+#if CRISOL_CUDA
+    if (with_nccl)
+        return cr_transport_make_nccl(transport);
+#endif
+    (void)with_nccl;
+    return cr_comm_agree(transport->comm, cr_memory_is_host(transport->memory) ? cr_transport_make_host(transport)
+                                                                               : cr_transport_make_staged(transport));
+}
+
 cr_status cr_transport_open(cr_comm *comm, const cr_memory *memory, cr_transport_kind kind, cr_transport **transport)
 {
     cr_status status = CR_OK;
+    bool with_nccl;
+    *transport = NULL;
     cr_transport *made = calloc(1, sizeof *made);
-    if (!made) {
-        status = cr_fail_memory("a transport", sizeof *made);
-    } else {
-        *made = (cr_transport){.comm = comm, .memory = memory};
-        status = cr_memory_is_host(memory) ? cr_transport_make_host(made) : cr_transport_make_staged(made);
-    }
-    (void)kind;
-    status = cr_comm_agree(comm, status);
+    CR_TRY(cr_comm_agree(comm, made ? CR_OK : cr_fail_memory("a transport", sizeof *made)));
+    *made = (cr_transport){.comm = comm, .memory = memory};
+    CR_TRY(wants_nccl(comm, memory, kind, &with_nccl)); /* alike on every rank */
+    CR_TRY(make(made, with_nccl));
+done:
     if (status != CR_OK)
         cr_transport_close(&made);
     *transport = made;

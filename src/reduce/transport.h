@@ -37,8 +37,12 @@ CR_NODISCARD cr_status cr_transport_open(cr_comm *comm, const cr_memory *memory,
 void cr_transport_close(cr_transport **transport);
 CR_NODISCARD cr_status cr_transport_wait(cr_transport *transport);
 
-/* What an implementation fills, given comm and memory. Local. */
+/* What an implementation fills, given comm and memory. Local, but for NCCL's, which
+ * is collective and agreed. */
 CR_NODISCARD cr_status cr_transport_make_host(cr_transport *transport);
 CR_NODISCARD cr_status cr_transport_make_staged(cr_transport *transport);
+#if CRISOL_CUDA
+CR_NODISCARD cr_status cr_transport_make_nccl(cr_transport *transport);
+#endif
 
 #endif

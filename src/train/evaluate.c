@@ -26,6 +26,12 @@ done:
     return status;
 }
 
+static cr_status read_config(const cr_evaluate_options *options, cr_config **config)
+{
+    cr_status status = cr_session_read_config(options->run, config);
+    return status == CR_OK ? cr_train_set_device(*config, options->device, options->share_device) : status;
+}
+
 static cr_status load(const cr_evaluate_options *options, const cr_session *session, bool maximize,
                       cr_model_state *state, json_t **checkpoint, cr_safetensors **tensors, cr_evaluation *evaluation)
 {
@@ -85,7 +91,7 @@ cr_status cr_evaluate(cr_comm *comm, const cr_evaluate_options *options)
     memset(&session, 0, sizeof session);
     memset(&team, 0, sizeof team);
     memset(&state, 0, sizeof state);
-    CR_TRY(cr_comm_agree(comm, cr_session_read_config(options->run, &config)));
+    CR_TRY(cr_comm_agree(comm, read_config(options, &config)));
     CR_TRY(cr_session_open(comm, config, &session));
     cr_evaluation evaluation = {.session = &session, .split = options->split};
     CR_TRY(cr_comm_agree(

@@ -2,6 +2,7 @@
 
 #include "crisol/atomic_file.h"
 #include "crisol/log.h"
+#include "device.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -102,7 +103,6 @@ static cr_status build_net(cr_session *session)
         params->n_features = cr_encoder_width(session->encoder);
     }
     CR_TRY(cr_net_create_fusion(params, &session->net));
-    CR_TRY(cr_backend_open_cpu(&session->backend));
 done:
     return status;
 }
@@ -140,6 +140,8 @@ cr_status cr_session_open(cr_comm *comm, const cr_config *config, cr_session *se
     cr_status status = cr_comm_agree(comm, open_local(session));
     if (status == CR_OK)
         status = agree_on_pack(session);
+    if (status == CR_OK)
+        status = cr_device_open(comm, config, &session->backend, &session->shares_device);
     if (status == CR_OK && cr_pack_leak_warning(session->pack))
         cr_log_info("warning: %s", cr_pack_leak_warning(session->pack));
     if (status != CR_OK)

@@ -22,7 +22,8 @@ typedef struct cr_session {
     cr_encoder *encoder;            /* null when the net uses no metadata */
     cr_fusion_params model;         /* what the net is made from */
     cr_net *net;
-    cr_backend *backend;
+    cr_backend *backend;  /* of this rank's device */
+    bool shares_device;   /* other ranks use it, too */
     float *class_weights; /* [n_classes], or null */
 } cr_session;
 

@@ -139,8 +139,9 @@ static cr_status announce(cr_trainer *trainer, bool resumed)
                 n_ranks > 1 ? "s" : "", trainer->team.n_workers, trainer->team.n_workers > 1 ? "s" : "",
                 cr_backend_library(session->backend));
     return cr_trainer_journal(trainer, resumed ? "resume" : "start",
-                              json_pack("{s:I, s:I, s:i, s:i, s:s, s:s}", "epoch", (json_int_t)trainer->epoch, "step",
-                                        (json_int_t)trainer->step, "ranks", n_ranks, "workers", trainer->team.n_workers,
+                              json_pack("{s:I, s:I, s:i, s:i, s:s, s:s, s:s}", "epoch", (json_int_t)trainer->epoch,
+                                        "step", (json_int_t)trainer->step, "ranks", n_ranks, "workers",
+                                        trainer->team.n_workers, "transport", cr_reducer_transport(trainer->reducer),
                                         "pack", cr_pack_id(session->pack), "weights", hash));
 }
 

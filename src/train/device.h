@@ -1,0 +1,22 @@
+/* What this rank computes on. */
+#ifndef CRISOL_DEVICE_H
+#define CRISOL_DEVICE_H
+
+#include "crisol/backend.h"
+#include "crisol/comm.h"
+#include "crisol/config.h"
+
+typedef enum cr_device_kind { /* device.name */
+    CR_DEVICE_AUTO,
+    CR_DEVICE_CPU,
+    CR_DEVICE_CUDA
+} cr_device_kind;
+
+/* Opens the backend that device.name asks for: on all ranks the CPU's, or on all a GPU's. A rank takes the GPU of its
+ * number among the ranks of its host, counted through those that it sees; *shared: another rank has the same one, which
+ * device.share must allow. auto: GPUs where every rank can use one, otherwise the CPU, with a line that says why when
+ * that may surprise. Errors, the same on all ranks: CR_MISSING when a GPU is asked for and a rank has none;
+ * CR_BAD_CONFIG when two ranks would share one by mistake; the backend's. Collective. */
+CR_NODISCARD cr_status cr_device_open(cr_comm *comm, const cr_config *config, cr_backend **backend, bool *shared);
+
+#endif
