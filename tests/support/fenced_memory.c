@@ -19,7 +19,7 @@ struct fence {
     cr_memory memory;
     region regions[MOST_ARRAYS];
     cr_status (*drain)(void *context);
-    void *context;
+    void *drained; /* its context */
 };
 
 static const fence *fence_of(const cr_memory *memory)
@@ -55,7 +55,7 @@ void fence_close(const fence *f, const float *floats)
 static cr_status drain(const cr_memory *memory)
 {
     const fence *f = fence_of(memory);
-    return f->drain ? f->drain(f->context) : CR_OK;
+    return f->drain ? f->drain(f->drained) : CR_OK;
 }
 
 static cr_status allocate_fenced(const cr_memory *memory, int64_t n, const char *what, float **floats)
@@ -202,5 +202,5 @@ const cr_memory *fence_memory(const fence *f)
 void fence_set_drain(fence *f, cr_status (*drain_queue)(void *context), void *context)
 {
     f->drain = drain_queue;
-    f->context = context;
+    f->drained = context;
 }

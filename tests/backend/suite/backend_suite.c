@@ -163,9 +163,10 @@ static void test_layout_round_trip(void **state)
         suite_case c;
         suite_case_open(i, 2, false, &c);
         int64_t n = c.net->n_params + c.net->n_stats;
-        float *native = aligned_floats(n), *back = aligned_floats(n);
-        expect_ok(cr_backend_state_import(s->backend, c.net, c.state, native));
-        expect_ok(cr_backend_state_export(s->backend, c.net, native, back));
+        float *device = suite_array(s->backend, &c), *native = aligned_floats(n), *back = aligned_floats(n);
+        expect_ok(cr_backend_state_import(s->backend, c.net, c.state, device));
+        expect_ok(cr_backend_state_export(s->backend, c.net, device, back));
+        expect_ok(cr_memory_read(cr_backend_memory(s->backend), device, n, native));
         assert_memory_equal(back, c.state, (size_t)n * sizeof *back);
         /* a layout only moves elements within a tensor */
         for (int t = 0; t < c.net->n_tensors; t++) {
@@ -175,6 +176,7 @@ static void test_layout_round_trip(void **state)
                 sum += (double)native[k] - (double)c.state[k];
             assert_true(fabs(sum) < 1e-9);
         }
+        suite_array_free(s->backend, device);
         free(native);
         free(back);
         suite_case_close(&c);
@@ -193,7 +195,7 @@ static void test_repeats(void **state)
         suite_case_open(i, 2, false, &other);
         suite_result_make(&c, &first);
         suite_result_make(&c, &again);
-        float *native = aligned_floats(c.net->n_params + c.net->n_stats);
+        float *native = suite_array(s->backend, &c);
         expect_ok(cr_backend_state_import(s->backend, c.net, c.state, native));
         expect_ok(suite_program(s->backend, s->target, &c, true, &one));
         expect_ok(suite_program(s->backend, s->target, &c, true, &two));
@@ -207,7 +209,7 @@ static void test_repeats(void **state)
         assert_true(suite_result_equal(&c, &first, &again));
         cr_program_destroy(&one);
         cr_program_destroy(&two);
-        free(native);
+        suite_array_free(s->backend, native);
         suite_result_free(&first);
         suite_result_free(&again);
         suite_case_close(&c);
@@ -233,10 +235,11 @@ static void *work(void *context)
     return NULL;
 }
 
-/* Programs in threads of their own, side by side: the same bits as in the main thread. */
+/* Programs in threads of their own, side by side: the same bits as in the main thread. A device has one worker. */
 static void test_threads(void **state)
 {
     const suite *s = *state;
+    int n_threads = cr_memory_is_host(cr_backend_memory(s->backend)) ? 2 : 1;
     for (int i = 0; i < suite_n_nets(); i++) {
         suite_case c;
         suite_result alone;
@@ -245,14 +248,14 @@ static void test_threads(void **state)
         suite_case_open(i, 1, false, &c);
         suite_result_make(&c, &alone);
         expect_ok(suite_compute(s->backend, s->target, &c, &alone));
-        for (int w = 0; w < 2; w++) {
+        for (int w = 0; w < n_threads; w++) {
             workers[w] = (worker){.suite = s, .c = &c};
             suite_result_make(&c, &workers[w].result);
             assert_int_equal(pthread_create(&threads[w], NULL, work, &workers[w]), 0);
         }
-        for (int w = 0; w < 2; w++)
+        for (int w = 0; w < n_threads; w++)
             assert_int_equal(pthread_join(threads[w], NULL), 0);
-        for (int w = 0; w < 2; w++) {
+        for (int w = 0; w < n_threads; w++) {
             if (workers[w].status != CR_OK)
                 fail_msg("%s", workers[w].message);
             assert_true(suite_result_equal(&c, &alone, &workers[w].result));
@@ -275,7 +278,7 @@ static void test_new_state(void **state)
         suite_case_open(i, 2, false, &later);
         suite_result_make(&c, &fresh);
         suite_result_make(&c, &got);
-        float *native = aligned_floats(c.net->n_params + c.net->n_stats);
+        float *native = suite_array(s->backend, &c);
         expect_ok(suite_program(s->backend, s->target, &c, true, &training));
         expect_ok(suite_program(s->backend, s->target, &c, false, &evaluation));
         expect_ok(cr_backend_state_import(s->backend, c.net, c.state, native));
@@ -288,7 +291,7 @@ static void test_new_state(void **state)
         assert_true(suite_result_equal(&c, &fresh, &got));
         cr_program_destroy(&training);
         cr_program_destroy(&evaluation);
-        free(native);
+        suite_array_free(s->backend, native);
         suite_result_free(&fresh);
         suite_result_free(&got);
         suite_case_close(&c);

@@ -41,6 +41,19 @@ bool suite_result_equal(const suite_case *c, const suite_result *a, const suite_
            memcmp(a->evaluated, b->evaluated, (size_t)n_logits(c) * sizeof(float)) == 0;
 }
 
+float *suite_array(const cr_backend *backend, const suite_case *c)
+{
+    float *array;
+    if (cr_memory_allocate(cr_backend_memory(backend), n_state(c), "a state", &array) != CR_OK)
+        abort();
+    return array;
+}
+
+void suite_array_free(const cr_backend *backend, float *array)
+{
+    cr_memory_release(cr_backend_memory(backend), &array);
+}
+
 cr_status suite_program(cr_backend *backend, const suite_target *target, const suite_case *c, bool training,
                         cr_program **program)
 {
@@ -56,15 +69,18 @@ cr_status suite_program(cr_backend *backend, const suite_target *target, const s
 cr_status suite_train(cr_program *program, const suite_case *c, const float *native, suite_result *result)
 {
     cr_status status = CR_OK;
-    float *gradient = aligned_floats(n_state(c));
+    float *gradient = suite_array(program->backend, c);
+    float *unwritten = aligned_floats(n_state(c));
     for (int64_t i = 0; i < n_state(c); i++)
-        gradient[i] = NAN; /* must be overwritten, padding included */
+        unwritten[i] = NAN; /* must be overwritten, padding included */
     cr_batch_result got = {result->logits, result->losses};
+    CR_TRY(cr_memory_write(cr_backend_memory(program->backend), unwritten, n_state(c), gradient));
     CR_TRY(cr_program_train(program, native, &c->batch, gradient, &got));
     CR_TRY(cr_program_wait(program));
     CR_TRY(cr_backend_state_export(program->backend, c->net, gradient, result->gradient));
 done:
-    free(gradient);
+    free(unwritten);
+    suite_array_free(program->backend, gradient);
     return status;
 }
 
@@ -72,7 +88,7 @@ cr_status suite_compute(cr_backend *backend, const suite_target *target, const s
 {
     cr_status status = CR_OK;
     cr_program *training = NULL, *evaluation = NULL;
-    float *native = aligned_floats(n_state(c));
+    float *native = suite_array(backend, c);
     CR_TRY(cr_backend_state_import(backend, c->net, c->state, native));
     CR_TRY(suite_program(backend, target, c, true, &training));
     CR_TRY(suite_program(backend, target, c, false, &evaluation));
@@ -81,6 +97,6 @@ cr_status suite_compute(cr_backend *backend, const suite_target *target, const s
 done:
     cr_program_destroy(&training);
     cr_program_destroy(&evaluation);
-    free(native);
+    suite_array_free(backend, native);
     return status;
 }

@@ -16,6 +16,10 @@ void suite_result_make(const suite_case *c, suite_result *result);
 void suite_result_free(suite_result *result);
 bool suite_result_equal(const suite_case *c, const suite_result *a, const suite_result *b); /* same bits */
 
+/* A state, gradient or moment array in the backend's memory. */
+float *suite_array(const cr_backend *backend, const suite_case *c);
+void suite_array_free(const cr_backend *backend, float *array);
+
 /* A program of its own for each of training and evaluation, used once. Takes no cmocka assertion, so that threads may
  * call it. */
 CR_NODISCARD cr_status suite_compute(cr_backend *backend, const suite_target *target, const suite_case *c,
