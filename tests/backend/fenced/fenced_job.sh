@@ -57,7 +57,7 @@ train cpu-to-device "$fenced" 2
 ranks 2 "$fenced" eval "$scratch/cpu-to-device" --quiet
 same cpu-to-device
 
-kind=(--set data.limit_train=16 --set train.epochs=1 --set data.limit_val=4 --set data.limit_test=4)
+kind=(--set data.batch=8 --set data.micro_batch=2 --set data.limit_train=8 --set train.epochs=1 --set data.limit_val=2 --set data.limit_test=2)
 compare 2
 
 # the fence is one: a program that reads behind it ends at once

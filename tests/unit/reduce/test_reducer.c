@@ -1,6 +1,7 @@
 /* The whole reducer, its ranks as threads: every number of ranks and many of workers must give the root of the plain
- * recursion, bit for bit. */
+ * recursion, bit for bit, on the host's memory and on one that only its own operations can touch. */
 #include "comm_threads.h"
+#include "fenced_memory.h"
 #include "plain_tree.h"
 #include "tree_plan.h"
 
@@ -10,6 +11,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -23,17 +25,19 @@ typedef struct trial {
     int64_t n, n_leaves;
     int n_workers; /* of rank 0; the others have other numbers */
     cr_reduction reduction;
+    bool fenced;
     float roots[STEPS][MOST_FLOATS];
     atomic_int n_failures, n_wrong; /* calls that failed; floats that are not the root's */
 } trial;
 
 static int workers_of(const trial *t, int rank)
 {
-    return 1 + (t->n_workers - 1 + rank) % 4;
+    return t->fenced ? 1 : 1 + (t->n_workers - 1 + rank) % 4;
 }
 
 typedef struct leaves {
     cr_reducer *reducer;
+    const cr_memory *memory;
     const trial *trial;
     uint64_t seed;
 } leaves;
@@ -42,20 +46,21 @@ static cr_status write_leaves(void *context, int worker)
 {
     const leaves *l = context;
     cr_tree_stack *stack = cr_reducer_stack(l->reducer, worker);
+    float values[MOST_FLOATS];
     int64_t begin, end;
+    cr_status status = CR_OK;
     cr_reducer_leaves(l->reducer, worker, &begin, &end);
     if (!stack)
         return begin == end ? CR_OK : cr_fail(CR_INTERNAL, "leaves without a stack");
     cr_tree_stack_reset(stack);
     for (int64_t leaf = begin; leaf < end; leaf++) {
-        float *at = cr_tree_stack_leaf(stack);
         for (int64_t i = 0; i < l->trial->n; i++)
-            at[i] = plain_leaf(l->seed, leaf, i);
-        cr_status status = cr_tree_stack_push(stack);
-        if (status != CR_OK)
-            return status;
+            values[i] = plain_leaf(l->seed, leaf, i);
+        CR_TRY(cr_memory_write(l->memory, values, l->trial->n, cr_tree_stack_leaf(stack)));
+        CR_TRY(cr_tree_stack_push(stack));
     }
-    return CR_OK;
+done:
+    return status;
 }
 
 static bool same_bits(float a, float b)
@@ -68,20 +73,26 @@ static void rank_main(void *context, cr_comm *comm)
     trial *t = context;
     cr_workers *workers = NULL;
     cr_reducer *reducer = NULL;
+    fence *fenced = NULL;
+    float values[MOST_FLOATS];
     cr_status status = CR_OK;
     cr_reducer_params params = {
         .n = t->n, .n_leaves = t->n_leaves, .n_workers = workers_of(t, cr_comm_rank(comm)), .reduction = t->reduction};
+    if (t->fenced)
+        CR_TRY(fence_create(&fenced));
+    params.memory = t->fenced ? fence_memory(fenced) : cr_memory_host();
     CR_TRY(cr_workers_create(params.n_workers, &workers));
     CR_TRY(cr_reducer_create(comm, &params, &reducer));
     for (uint64_t step = 0; step < STEPS; step++) {
-        leaves l = {reducer, t, step};
+        leaves l = {reducer, params.memory, t, step};
         const float *sum = NULL;
         CR_TRY(cr_workers_run(workers, write_leaves, &l));
         CR_TRY(cr_reducer_sum(reducer, workers, &sum));
+        CR_TRY(cr_memory_read(params.memory, sum, t->n, values));
         for (int64_t i = 0; i < t->n; i++) {
             float root = t->roots[step][i]; /* LIBRARY: within a few roundings of sums of numbers up to 2^31 */
             bool good =
-                t->reduction == CR_REDUCTION_ORDERED ? same_bits(sum[i], root) : fabsf(sum[i] - root) <= 0x1p12f;
+                t->reduction == CR_REDUCTION_ORDERED ? same_bits(values[i], root) : fabsf(values[i] - root) <= 0x1p12f;
             t->n_wrong += !good;
         }
         int64_t sent_bytes;
@@ -96,6 +107,7 @@ done:
     }
     cr_reducer_destroy(&reducer);
     cr_workers_destroy(&workers);
+    fence_destroy(&fenced);
 }
 
 static void run_trial(trial *t, int n_ranks)
@@ -126,6 +138,19 @@ static void every_number_of_ranks_and_workers_gives_the_root(void **state)
     }
 }
 
+static void a_memory_that_nobody_may_touch_gives_the_root(void **state)
+{
+    (void)state;
+    for (int64_t w = 1; w <= 9; w++) {
+        trial t = {.n_leaves = w, .n = 1 + (w * 389) % MOST_FLOATS, .fenced = true};
+        for (uint64_t step = 0; step < STEPS; step++)
+            for (int64_t i = 0; i < t.n; i++)
+                t.roots[step][i] = plain_root(step, w, i);
+        for (int ranks = 1; ranks <= w; ranks++)
+            run_trial(&t, ranks);
+    }
+}
+
 /* Some ranks' slices are then empty, or a few floats. */
 static void short_gradients_work(void **state)
 {
@@ -149,6 +174,7 @@ static void the_librarys_sum_is_near(void **state)
             t.roots[step][i] = plain_root(step, 7, i);
     for (int ranks = 1; ranks <= 7; ranks++) {
         t.n_workers = 1 + ranks % 3;
+        t.fenced = ranks % 2 == 0;
         run_trial(&t, ranks);
     }
 }
@@ -202,6 +228,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_number_of_ranks_and_workers_gives_the_root),
+        cmocka_unit_test(a_memory_that_nobody_may_touch_gives_the_root),
         cmocka_unit_test(short_gradients_work),
         cmocka_unit_test(the_librarys_sum_is_near),
         cmocka_unit_test(too_many_ranks_and_ranks_that_disagree_are_refused_on_all),
