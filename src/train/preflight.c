@@ -45,7 +45,8 @@ static cr_status collect(const cr_trainer *trainer, facts *mine)
     if (mine->launcher_cores < mine->cores)
         mine->launcher_cores = mine->cores;
     int64_t share = mine->launcher_cores / (mine->local_size * threads);
-    int64_t workers = trainer->config->cpu.workers > 0 ? trainer->team.n_workers : share < n_local ? share : n_local;
+    bool is_fixed = trainer->config->cpu.workers > 0 || !cr_memory_is_host(trainer->state.memory);
+    int64_t workers = is_fixed ? trainer->team.n_workers : share < n_local ? share : n_local;
     mine->wanted = (int32_t)workers * threads;
     snprintf(mine->library, sizeof mine->library, "%s", cr_backend_library(trainer->session.backend));
     return cr_hash_file("/proc/self/exe", &bytes, mine->binary);

@@ -17,6 +17,7 @@ enum {
 typedef struct fusion_run {
     const fusion_case *source; /* borrowed */
     cr_backend *backend;       /* borrowed */
+    const cr_memory *memory;   /* the backend's, of all arrays but the results */
     cr_program_params params;
     cr_workers *workers;
     cr_program *training[FUSION_MAX_WORKERS], *evaluation[FUSION_MAX_WORKERS]; /* of each worker */
