@@ -4,14 +4,10 @@
 #ifndef CRISOL_BACKEND_AUGMENT_PIXEL_H
 #define CRISOL_BACKEND_AUGMENT_PIXEL_H
 
+#include "crisol/host_device.h"
+
 #include <math.h>
 #include <stdint.h>
-
-#if defined(__CUDACC__)
-#define CR_HD __host__ __device__
-#else
-#define CR_HD
-#endif
 
 typedef struct cr_pixel {
     float r, g, b;

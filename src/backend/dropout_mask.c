@@ -1,11 +1,15 @@
-#include "crisol/backend.h"
-#include "crisol/rng.h"
+#include "mix_element.h"
 
-/* Sample numbers stay far below 2^32, so the upper half of the stream's id is free for the layer. */
+#include "crisol/backend.h"
+
 void cr_dropout_mask(uint64_t seed, uint64_t epoch, int64_t sample, int layer, double probability, int64_t n,
                      uint8_t *keep)
 {
-    cr_rng rng = cr_rng_make(seed, CR_RNG_DROPOUT, epoch, (uint64_t)sample ^ ((uint64_t)layer << 32));
-    for (int64_t i = 0; i < n; i++)
-        keep[i] = (double)cr_rng_uniform(&rng) >= probability;
+    const cr_dropout_stream stream = cr_dropout_open(seed, epoch, sample, layer);
+    for (int64_t begin = 0; begin < n; begin += 4) {
+        uint8_t four[4];
+        cr_dropout_draw(&stream, (uint32_t)(begin / 4), probability, four);
+        for (int64_t i = begin; i < begin + 4 && i < n; i++)
+            keep[i] = four[i - begin];
+    }
 }

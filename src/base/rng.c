@@ -1,32 +1,12 @@
 #include "crisol/rng.h"
 
-#include <math.h>
+#include "crisol/philox.h"
 
-/* Constants of Philox4x32 (Salmon et al., SC11, section 4.2; Random123's philox.h). */
-static const uint32_t philox_multiplier[2] = {0xD2511F53u, 0xCD9E8D57u};
-static const uint32_t philox_weyl[2] = {0x9E3779B9u, 0xBB67AE85u};
-enum {
-    PHILOX_ROUNDS = 10
-};
+#include <math.h>
 
 void cr_philox(const uint32_t key[2], const uint32_t counter[4], uint32_t out[4])
 {
-    uint32_t k0 = key[0], k1 = key[1];
-    uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
-    for (int round = 0; round < PHILOX_ROUNDS; round++) {
-        uint64_t product0 = (uint64_t)philox_multiplier[0] * c0;
-        uint64_t product1 = (uint64_t)philox_multiplier[1] * c2;
-        c0 = (uint32_t)(product1 >> 32) ^ c1 ^ k0;
-        c1 = (uint32_t)product1;
-        c2 = (uint32_t)(product0 >> 32) ^ c3 ^ k1;
-        c3 = (uint32_t)product0;
-        k0 += philox_weyl[0];
-        k1 += philox_weyl[1];
-    }
-    out[0] = c0;
-    out[1] = c1;
-    out[2] = c2;
-    out[3] = c3;
+    cr_philox_block(key, counter, out);
 }
 
 cr_rng cr_rng_make(uint64_t seed, cr_rng_purpose purpose, uint64_t epoch, uint64_t id)
@@ -57,7 +37,7 @@ uint64_t cr_rng_u64(cr_rng *rng)
 
 float cr_rng_uniform(cr_rng *rng)
 {
-    return (float)(cr_rng_u32(rng) >> 8) * 0x1p-24f;
+    return cr_philox_uniform(cr_rng_u32(rng));
 }
 
 double cr_rng_uniform_double(cr_rng *rng)
