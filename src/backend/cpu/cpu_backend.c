@@ -20,7 +20,7 @@ static void destroy_program(cr_program **head)
         cr_dense_step_destroy(&program->steps[s].dense);
     }
     free(program->arena);
-    free(program->buffers);
+    cr_buffer_plan_clear(&program->plan);
     free(program->steps);
     free(program->values);
     free(program);

@@ -6,22 +6,15 @@
 #ifndef CRISOL_BACKEND_CPU_PROGRAM_H
 #define CRISOL_BACKEND_CPU_PROGRAM_H
 
+#include "buffer_plan.h"
 #include "dnnl_calls.h"
 #include "place.h"
 
 #include "crisol/backend.h"
 
 enum {
-    CR_NONE = -1,        /* no value, no buffer */
     CR_TIME_PREPARE = -1 /* before the first step */
 };
-
-typedef struct cr_buffer {
-    size_t bytes;
-    int birth, death; /* first and last time of use */
-    bool kept;        /* from one run to the next */
-    size_t offset;    /* in the arena */
-} cr_buffer;
 
 /* A value of the net in one format. Its gradient arrives in at most two parts, whose sum it is: what reads the
  * gradient adds them on its way, instead of a pass of its own. */
@@ -75,8 +68,8 @@ typedef struct cr_cpu_program {
     bool bf16;         /* type of convolutions' values */
     cr_value *values;
     cr_step *steps;
-    cr_buffer *buffers;
-    int n_values, n_steps, n_buffers;
+    cr_buffer_plan plan;
+    int n_values, n_steps;
     int image, metadata, logits; /* values, CR_NONE where absent */
     int logits_gradient;         /* buffer */
     int augment_work; /* buffer: augmented planes of each sample and of one mixture, on their way to the image's
