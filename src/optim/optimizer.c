@@ -1,4 +1,4 @@
-#include "crisol/optim.h"
+#include "crisol/optim_element.h"
 #include "vector_clones.h"
 
 #include <math.h>
@@ -44,6 +44,8 @@ static double scale_of(const cr_optimizer_params *params)
 
 static adam_scalars make_adam(const cr_optimizer_params *params, const cr_optimizer_span *span, int64_t step, double lr)
 {
+    lr *= span->lr_factor;
+    step -= span->skipped;
     bool decoupled = params->kind == CR_OPTIMIZER_ADAMW;
     return (adam_scalars){
         .keep = decoupled ? 1 - lr * span->weight_decay : 1,
@@ -60,6 +62,8 @@ static adam_scalars make_adam(const cr_optimizer_params *params, const cr_optimi
 
 static sgd_scalars make_sgd(const cr_optimizer_params *params, const cr_optimizer_span *span, int64_t step, double lr)
 {
+    lr *= span->lr_factor;
+    step -= span->skipped;
     return (sgd_scalars){
         .lr = lr,
         .l2 = span->weight_decay,
@@ -81,18 +85,32 @@ static bool cut_span(const cr_optimizer_span *span, int64_t begin, int64_t end, 
 
 #define REAL float
 #define KERNEL(name) name##_f32
-#define SQUARE_ROOT(x) sqrtf(x)
+#define ELEMENT(name) cr_##name##_f32
 #include "optimizer_kernels.h"
 #undef REAL
 #undef KERNEL
-#undef SQUARE_ROOT
+#undef ELEMENT
 #define REAL double
 #define KERNEL(name) name##_f64
-#define SQUARE_ROOT(x) sqrt(x)
+#define ELEMENT(name) cr_##name##_f64
 #include "optimizer_kernels.h"
 #undef REAL
 #undef KERNEL
-#undef SQUARE_ROOT
+#undef ELEMENT
+
+cr_adam_factors_f32 cr_adam_factors_make(const cr_optimizer_params *params, const cr_optimizer_span *span, int64_t step,
+                                         double lr)
+{
+    adam_scalars scalars = make_adam(params, span, step, lr);
+    return round_adam_f32(&scalars);
+}
+
+cr_sgd_factors_f32 cr_sgd_factors_make(const cr_optimizer_params *params, const cr_optimizer_span *span, int64_t step,
+                                       double lr)
+{
+    sgd_scalars scalars = make_sgd(params, span, step, lr);
+    return round_sgd_f32(&scalars);
+}
 
 void cr_optimizer_step(const cr_optimizer_params *params, const cr_optimizer_span *spans, int n_spans, int64_t begin,
                        int64_t end, int64_t step, double lr, const float *gradient, float *parameters,

@@ -1,17 +1,16 @@
-#include "crisol/optim.h"
+#include "crisol/optim_element.h"
 #include "crisol/workers.h"
 
 enum {
     UNIT = 16 /* floats of 64 bytes: shares begin at multiples, as all tensors do */
 };
 
-/* torch.nn.BatchNorm2d, momentum .1, with the mean of the micro-batches' statistics. */
 static void move_statistics(const cr_update *u)
 {
     float *running = u->weights + u->n_params;
     const float *sum = u->gradient + u->n_params;
     for (int64_t i = u->first_stat; i < u->n_stats; i++)
-        running[i] = 0.9f * running[i] + 0.1f * (sum[i] / (float)u->n_micro);
+        running[i] = cr_statistic_element(running[i], sum[i], (float)u->n_micro);
     if (u->ema) /* AveragedModel copies buffers */
         cr_ema_update(u->ema_decay, 1, u->n_stats, running, u->ema + u->n_params);
 }

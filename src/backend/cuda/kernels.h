@@ -10,6 +10,7 @@
 #include "augment_frame.h"
 
 #include "crisol/backend.h"
+#include "crisol/optim_element.h"
 
 #include <cuda_runtime_api.h>
 
@@ -200,5 +201,22 @@ void cr_kernel_add(int64_t n, const float *left, const float *right, float *out,
 /* cr_sum_of_squares() in its order; `work` holds cr_squares_work_bytes(n). */
 size_t cr_squares_work_bytes(int64_t n);
 void cr_kernel_sum_of_squares(int64_t n, const float *values, double *work, double *sum, cudaStream_t stream);
+
+typedef struct cr_update_span { /* cr_optimizer_span with what its step multiplies by */
+    int64_t begin, end;
+    bool is_adam; /* otherwise SGD */
+    cr_adam_factors_f32 adam;
+    cr_sgd_factors_f32 sgd;
+} cr_update_span;
+
+typedef struct cr_update_job { /* as cr_update */
+    const cr_update_span *spans;
+    int n_spans;
+    int64_t step, n_params, n_stats, first_stat, n_micro;
+    double ema_decay;
+    const float *gradient;
+    float *weights, *moments[CR_OPTIMIZER_MAX_MOMENTS], *ema;
+} cr_update_job;
+void cr_kernel_update(const cr_update_job *job, cudaStream_t stream);
 
 #endif

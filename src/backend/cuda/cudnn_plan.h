@@ -1,0 +1,45 @@
+/* A convolution pass as a plan of cuDNN's graph API: one operation, an engine that is chosen by a fixed rule.
+ *
+ * The rule: of the heuristics' list (mode A, then the fallbacks) the first engine that is not marked as
+ * non-deterministic, asks for at most 64 MB of workspace, and, with bf16, computes on tensor cores or, with float32,
+ * does not (those round their inputs to 10 bits) nor transforms by FFT. Nothing is measured, so the same cuDNN on the
+ * same kind of GPU makes the same plan. */
+#ifndef CRISOL_CUDNN_PLAN_H
+#define CRISOL_CUDNN_PLAN_H
+
+#include "convolution_run.h"
+#include "cudnn_calls.h"
+
+/* What a plan is made for: a GPU by its handle, or by a description where there is none (a test's). One is null. */
+typedef struct cr_cudnn_target {
+    const cr_cudnn_calls *calls;
+    cudnnHandle_t handle;
+    cudnnBackendDescriptor_t description;
+} cr_cudnn_target;
+
+enum {
+    CR_CUDNN_WORKSPACE_MAX = 64 << 20,
+    CR_CUDNN_UID_X = 1,
+    CR_CUDNN_UID_W = 2,
+    CR_CUDNN_UID_Y = 3
+};
+
+typedef struct cr_cudnn_plan {
+    cudnnBackendDescriptor_t plan;
+    int64_t workspace_bytes;
+    int64_t engine;   /* its global index */
+    int place;        /* in the list that it was chosen from */
+    bool is_fallback; /* that list was the fallbacks' */
+    bool has_tensor_cores, is_deterministic;
+} cr_cudnn_plan;
+
+/* Errors: CR_INTERNAL when no engine passes. `layer` names the layer in errors. */
+CR_NODISCARD cr_status cr_cudnn_plan_choose(const cr_cudnn_target *target, const cr_conv_shape *shape,
+                                            cr_conv_pass pass, const char *layer, cr_cudnn_plan *plan);
+void cr_cudnn_plan_clear(const cr_cudnn_target *target, cr_cudnn_plan *plan);
+
+/* A description from cuDNN's JSON text (CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION). */
+CR_NODISCARD cr_status cr_cudnn_describe_device(const cr_cudnn_calls *calls, const char *json,
+                                                cudnnBackendDescriptor_t *description);
+
+#endif
