@@ -10,6 +10,7 @@
 CR_HD static inline cr_sample sample_of(const cr_augment_job *job, int64_t n, const cr_augment *augment)
 {
     cr_sample sample;
+    memset(&sample, 0, sizeof sample);
     sample.image = job->images + n * job->size * job->size * 3;
     sample.augment = augment;
     sample.resamples = augment->warps || augment->crop.height > 0;

@@ -45,8 +45,9 @@ extern _Thread_local cr_kernel_place cr_kernel_here;
 
 /* Lets the block's other threads come to their barrier. */
 void cr_kernel_barrier(void);
-void cr_kernel_emulate(void (*thread)(const void *args), bool meets, int64_t blocks, int64_t rows, int n_threads,
-                       const void *args);
+/* Queues one call for each thread of each block; `args` is copied. */
+void cr_kernel_emulate(cudaStream_t stream, void (*thread)(const void *args), bool meets, int64_t blocks, int64_t rows,
+                       int n_threads, const void *args, size_t args_bytes);
 
 #define CR_KERNEL_OF(name, type, meets)                                                                                \
     static void name(const type a);                                                                                    \
@@ -65,7 +66,7 @@ void cr_kernel_emulate(void (*thread)(const void *args), bool meets, int64_t blo
 #define CR_BLOCK_ROW (cr_kernel_here.row)
 #define CR_THREADS ((int64_t)cr_kernel_here.n_threads)
 #define CR_LAUNCH(name, blocks, rows, threads, stream, args)                                                           \
-    ((void)(stream), cr_kernel_emulate(name##_thread, name##_meets, (blocks), (rows), (threads), (args)))
+    cr_kernel_emulate((stream), name##_thread, name##_meets, (blocks), (rows), (threads), (args), sizeof *(args))
 
 #endif
 

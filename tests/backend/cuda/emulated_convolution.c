@@ -1,0 +1,156 @@
+/* Convolutions of the emulated device: plain loops in the place of cuDNN, with its sums in float32 but no order in
+ * common. */
+#include "convolution_run.h"
+#include "cudnn_handle.h"
+#include "kernel.h"
+#include "value_element.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct cr_conv_plan {
+    cr_conv_shape shape;
+    cr_conv_pass pass;
+};
+
+typedef struct conv_args {
+    cr_conv_shape s;
+    void *x, *w, *y;
+} conv_args;
+
+static float x_at(const conv_args *a, int64_t n, int64_t h, int64_t w, int64_t c)
+{
+    if (h < 0 || h >= a->s.height || w < 0 || w >= a->s.width)
+        return 0;
+    return cr_one_load(a->x, ((n * a->s.height + h) * a->s.width + w) * a->s.in + c, a->s.bf16);
+}
+
+static int64_t w_index(const conv_args *a, int64_t o, int64_t r, int64_t q, int64_t c)
+{
+    return ((o * a->s.kernel + r) * a->s.kernel + q) * a->s.in + c;
+}
+
+static int64_t y_index(const conv_args *a, int64_t n, int64_t h, int64_t w, int64_t o)
+{
+    return ((n * a->s.out_height + h) * a->s.out_width + w) * a->s.out + o;
+}
+
+CR_GRID_KERNEL(forward, conv_args)
+{
+    int64_t i = CR_THREAD_OF_GRID;
+    if (i >= a.s.n * a.s.out_height * a.s.out_width * a.s.out)
+        return;
+    int64_t o = i % a.s.out, w = i / a.s.out % a.s.out_width, h = i / a.s.out / a.s.out_width % a.s.out_height;
+    int64_t n = i / a.s.out / a.s.out_width / a.s.out_height;
+    float sum = 0;
+    for (int64_t r = 0; r < a.s.kernel; r++)
+        for (int64_t q = 0; q < a.s.kernel; q++)
+            for (int64_t c = 0; c < a.s.in; c++)
+                sum += x_at(&a, n, h * a.s.stride + r - a.s.padding, w * a.s.stride + q - a.s.padding, c) *
+                       cr_one_load(a.w, w_index(&a, o, r, q, c), a.s.bf16);
+    cr_one_store(a.y, i, sum, a.s.bf16);
+}
+
+CR_GRID_KERNEL(data, conv_args)
+{
+    int64_t i = CR_THREAD_OF_GRID;
+    if (i >= a.s.n * a.s.height * a.s.width * a.s.in)
+        return;
+    int64_t c = i % a.s.in, w = i / a.s.in % a.s.width, h = i / a.s.in / a.s.width % a.s.height;
+    int64_t n = i / a.s.in / a.s.width / a.s.height;
+    float sum = 0;
+    for (int64_t r = 0; r < a.s.kernel; r++)
+        for (int64_t q = 0; q < a.s.kernel; q++) {
+            int64_t top = h + a.s.padding - r, left = w + a.s.padding - q;
+            int64_t oh = top / a.s.stride, ow = left / a.s.stride;
+            if (top < 0 || left < 0 || top % a.s.stride != 0 || left % a.s.stride != 0 || oh >= a.s.out_height ||
+                ow >= a.s.out_width)
+                continue;
+            for (int64_t o = 0; o < a.s.out; o++)
+                sum += cr_one_load(a.y, y_index(&a, n, oh, ow, o), a.s.bf16) *
+                       cr_one_load(a.w, w_index(&a, o, r, q, c), a.s.bf16);
+        }
+    cr_one_store(a.x, i, sum, a.s.bf16);
+}
+
+CR_GRID_KERNEL(weights, conv_args)
+{
+    int64_t i = CR_THREAD_OF_GRID;
+    if (i >= a.s.out * a.s.kernel * a.s.kernel * a.s.in)
+        return;
+    int64_t c = i % a.s.in, q = i / a.s.in % a.s.kernel, r = i / a.s.in / a.s.kernel % a.s.kernel;
+    int64_t o = i / a.s.in / a.s.kernel / a.s.kernel;
+    float sum = 0;
+    for (int64_t n = 0; n < a.s.n; n++)
+        for (int64_t h = 0; h < a.s.out_height; h++) {
+            float row = 0; /* short sums first, as any kernel for thousands of pixels has them */
+            for (int64_t w = 0; w < a.s.out_width; w++)
+                row += x_at(&a, n, h * a.s.stride + r - a.s.padding, w * a.s.stride + q - a.s.padding, c) *
+                       cr_one_load(a.y, y_index(&a, n, h, w, o), a.s.bf16);
+            sum += row;
+        }
+    cr_one_store(a.w, i, sum, a.s.bf16);
+}
+
+cr_status cr_conv_plan_create(cr_cuda *cuda, const cr_conv_shape *shape, cr_conv_pass pass, const char *layer,
+                              cr_conv_plan **plan)
+{
+    (void)cuda, (void)layer;
+    *plan = calloc(1, sizeof **plan);
+    if (!*plan)
+        return cr_fail_memory("a convolution", sizeof **plan);
+    **plan = (cr_conv_plan){*shape, pass};
+    return CR_OK;
+}
+
+void cr_conv_plan_destroy(cr_conv_plan **plan)
+{
+    if (plan) {
+        free(*plan);
+        *plan = NULL;
+    }
+}
+
+size_t cr_conv_plan_workspace_bytes(const cr_conv_plan *plan)
+{
+    return plan->pass == CR_CONV_WEIGHTS ? 64 : 0;
+}
+
+const char *cr_conv_plan_name(const cr_conv_plan *plan)
+{
+    (void)plan;
+    return "emulated";
+}
+
+cr_status cr_conv_plan_run(const cr_conv_plan *plan, void *x, void *w, void *y, void *workspace, cudaStream_t stream)
+{
+    const conv_args args = {plan->shape, x, w, y};
+    const cr_conv_shape *s = &plan->shape;
+    int64_t x_count = s->n * s->height * s->width * s->in, w_count = s->out * s->kernel * s->kernel * s->in;
+    int64_t y_count = s->n * s->out_height * s->out_width * s->out;
+    if (plan->pass == CR_CONV_WEIGHTS && !workspace)
+        return cr_fail(CR_INTERNAL, "a convolution without its workspace");
+    if (plan->pass == CR_CONV_FORWARD)
+        CR_LAUNCH(forward, cr_kernel_blocks(y_count), 1, CR_KERNEL_THREADS, stream, &args);
+    else if (plan->pass == CR_CONV_DATA)
+        CR_LAUNCH(data, cr_kernel_blocks(x_count), 1, CR_KERNEL_THREADS, stream, &args);
+    else
+        CR_LAUNCH(weights, cr_kernel_blocks(w_count), 1, CR_KERNEL_THREADS, stream, &args);
+    return CR_OK;
+}
+
+cr_status cr_cudnn_handle_create(cr_cuda *cuda)
+{
+    snprintf(cuda->library, sizeof cuda->library, "emulated on the host");
+    return CR_OK;
+}
+
+void cr_cudnn_handle_destroy(cr_cuda *cuda)
+{
+    (void)cuda;
+}
+
+cr_status cr_cuda_libraries_open(void)
+{
+    return CR_OK;
+}
