@@ -1,0 +1,194 @@
+/* Every convolution of ResNet-18 and ResNet-50 at micro-batch 16, 32, 64 and 128 has, in each of its passes, a
+ * deterministic plan for an H200, chosen by the backend's own rule: asked of cuDNN without a GPU, for one that a file
+ * describes. What is shown is that cuDNN accepts the graphs and names such engines; that they are right and fast only a
+ * GPU can show. */
+#include "crisol/net.h"
+#include "cudnn_plan.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum {
+    TEXT_MAX = 64 * 1024,
+    SEEN_MAX = 1024,
+    SKIPPED = 77
+};
+
+static cr_cudnn_target target;
+
+typedef struct seen { /* shapes that were asked for already: networks repeat them */
+    cr_conv_shape shapes[SEEN_MAX];
+    int n;
+} seen;
+
+static bool is_new(seen *all, const cr_conv_shape *shape)
+{
+    for (int i = 0; i < all->n; i++) {
+        const cr_conv_shape *s = &all->shapes[i];
+        if (s->n == shape->n && s->in == shape->in && s->height == shape->height && s->width == shape->width &&
+            s->out == shape->out && s->kernel == shape->kernel && s->stride == shape->stride &&
+            s->padding == shape->padding)
+            return false;
+    }
+    assert_true(all->n < SEEN_MAX);
+    all->shapes[all->n++] = *shape;
+    return true;
+}
+
+static int64_t padded(int64_t channels)
+{
+    return (channels + 7) / 8 * 8;
+}
+
+static cr_conv_shape shape_of(const cr_net *net, const cr_layer *layer, int64_t n, bool bf16)
+{
+    cr_shape in = net->values[layer->src], out = net->values[layer->dst];
+    cr_conv_shape shape;
+    memset(&shape, 0, sizeof shape);
+    shape.n = n;
+    shape.in = padded(in.channels);
+    shape.height = in.height;
+    shape.width = in.width;
+    shape.out = padded(out.channels);
+    shape.out_height = out.height;
+    shape.out_width = out.width;
+    shape.kernel = layer->kernel;
+    shape.stride = layer->stride;
+    shape.padding = layer->padding;
+    shape.bf16 = bf16;
+    return shape;
+}
+
+typedef struct tally {
+    int n, n_fallback, n_failed;
+    int64_t largest_workspace;
+} tally;
+
+static void ask(const cr_conv_shape *shape, cr_conv_pass pass, const char *layer, tally *t)
+{
+    cr_cudnn_plan plan;
+    t->n++;
+    if (cr_cudnn_plan_choose(&target, shape, pass, layer, &plan) != CR_OK) {
+        printf("n %lld, %s: %s\n", (long long)shape->n, shape->bf16 ? "bf16" : "f32", cr_error_message());
+        t->n_failed++;
+        return;
+    }
+    bool good =
+        plan.is_deterministic && plan.has_tensor_cores == shape->bf16 && plan.workspace_bytes <= CR_CUDNN_WORKSPACE_MAX;
+    if (!good)
+        printf("n %lld, layer %s, pass %d: engine %lld is not what the rule wants\n", (long long)shape->n, layer,
+               (int)pass, (long long)plan.engine);
+    t->n_failed += !good;
+    t->n_fallback += plan.is_fallback;
+    if (plan.workspace_bytes > t->largest_workspace)
+        t->largest_workspace = plan.workspace_bytes;
+    cr_cudnn_plan_clear(&target, &plan);
+}
+
+static void ask_net(const char *backbone, int64_t n, bool bf16, seen *all, tally *t)
+{
+    cr_fusion_params params = {.backbone = backbone, .inputs = CR_INPUTS_IMAGE, .image_size = 224, .n_classes = 8};
+    cr_net *net = NULL;
+    if (cr_net_create_fusion(&params, &net) != CR_OK)
+        fail_msg("%s", cr_error_message());
+    for (int l = 0; l < net->n_layers; l++) {
+        const cr_layer *layer = &net->layers[l];
+        cr_conv_shape shape;
+        if (layer->kind != CR_LAYER_CONV)
+            continue;
+        shape = shape_of(net, layer, n, bf16);
+        if (!is_new(all, &shape))
+            continue;
+        ask(&shape, CR_CONV_FORWARD, layer->name, t);
+        ask(&shape, CR_CONV_WEIGHTS, layer->name, t);
+        if (layer->src != CR_VALUE_IMAGE) /* nobody wants the image's gradient */
+            ask(&shape, CR_CONV_DATA, layer->name, t);
+    }
+    cr_net_destroy(&net);
+}
+
+static void judge(bool bf16, const int64_t *micro_batches, int count)
+{
+    tally t = {0};
+    seen *all = calloc(1, sizeof *all);
+    assert_non_null(all);
+    for (int i = 0; i < count; i++) {
+        ask_net("resnet18", micro_batches[i], bf16, all, &t);
+        ask_net("resnet50", micro_batches[i], bf16, all, &t);
+    }
+    printf("%s: %d plans for %d shapes, %d of them from the fallbacks, %d failed; largest workspace %.1f MB\n",
+           bf16 ? "bf16" : "f32", t.n, all->n, t.n_fallback, t.n_failed, (double)t.largest_workspace / (1 << 20));
+    free(all);
+    assert_true(t.n > 0);
+    assert_int_equal(t.n_failed, 0);
+}
+
+static void test_bf16(void **state)
+{
+    (void)state;
+    judge(true, (const int64_t[]){16, 32, 64, 128}, 4);
+}
+
+static void test_f32(void **state)
+{
+    (void)state;
+    judge(false, (const int64_t[]){32}, 1);
+}
+
+/* A rule that lets everything pass would not be seen above: no workspace at all is refused by name. */
+static void test_impossible_shape(void **state)
+{
+    (void)state;
+    cr_cudnn_plan plan;
+    cr_conv_shape shape = {.n = 16,
+                           .in = 64,
+                           .height = 8,
+                           .width = 8,
+                           .out = 64,
+                           .out_height = 5, /* 8 follows from the rest */
+                           .out_width = 5,
+                           .kernel = 3,
+                           .stride = 1,
+                           .padding = 1,
+                           .bf16 = true};
+    assert_int_equal(cr_cudnn_plan_choose(&target, &shape, CR_CONV_FORWARD, "odd", &plan), CR_INTERNAL);
+    assert_non_null(strstr(cr_error_message(), "cuDNN"));
+}
+
+static bool describe(const char *path)
+{
+    static char text[TEXT_MAX];
+    FILE *file = fopen(path, "r");
+    if (!file) {
+        printf("no %s\n", path);
+        return false;
+    }
+    size_t n = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[n] = '\0';
+    if (cr_cudnn_describe_device(target.calls, text, &target.description) == CR_OK)
+        return true;
+    printf("%s: %s\n", path, cr_error_message());
+    return false;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_bf16), cmocka_unit_test(test_f32),
+                                       cmocka_unit_test(test_impossible_shape)};
+    const char *source = getenv("CRISOL_SOURCE");
+    char path[1024];
+    if (cr_cudnn_open(&target.calls) != CR_OK) {
+        printf("skipped: %s\n", cr_error_message());
+        return SKIPPED;
+    }
+    snprintf(path, sizeof path, "%s/tests/gpu/fixtures/h200.json", source ? source : ".");
+    if (!describe(path))
+        return 1;
+    return cmocka_run_group_tests_name("cuDNN's plans for an H200", tests, NULL, NULL);
+}
