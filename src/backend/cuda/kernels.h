@@ -14,6 +14,10 @@
 
 #include <cuda_runtime_api.h>
 
+#if defined(__cplusplus)
+extern "C" {
+#endif
+
 /* ---- input ---- */
 
 typedef struct cr_batch_head { /* what of a batch is no array; its pointers are the device's */
@@ -218,5 +222,9 @@ typedef struct cr_update_job { /* as cr_update */
     float *weights, *moments[CR_OPTIMIZER_MAX_MOMENTS], *ema;
 } cr_update_job;
 void cr_kernel_update(const cr_update_job *job, cudaStream_t stream);
+
+#if defined(__cplusplus)
+}
+#endif
 
 #endif
