@@ -12,7 +12,7 @@ if ! command -v clang-tidy >/dev/null; then
     exit 77
 fi
 cmake -DCMAKE_EXPORT_COMPILE_COMMANDS=ON "$build_folder" >/dev/null
-mapfile -t sources < <(sed -nE 's/.*"file": "([^"]*)".*/\1/p' "$build_folder/compile_commands.json" |
+mapfile -t sources < <(sed -nE 's/.*"file": "([^"]*\.c)".*/\1/p' "$build_folder/compile_commands.json" |
     grep -E "$pattern" | sort -u)
 if [ ${#sources[@]} -eq 0 ]; then
     printf '%s compiles no source that matches %s\n' "$build_folder" "$pattern" >&2
