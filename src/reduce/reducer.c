@@ -163,7 +163,7 @@ cr_status cr_reducer_create(cr_comm *comm, const cr_reducer_params *params, cr_r
         status = cr_fail_memory("the reducer", sizeof *made);
     }
     status = cr_comm_agree(comm, status); /* all have one, or none has */
-    if (status == CR_OK && made->size > 1)
+    if (status == CR_OK && made && made->size > 1)
         status = cr_transport_open(comm, made->params.memory, params->transport, &made->transport);
     if (status != CR_OK)
         cr_reducer_destroy(&made);

@@ -203,13 +203,17 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t *comm, int n_ranks, ncclUniqueId 
         return ncclInvalidUsage;
     struct ncclComm *made = calloc(1, sizeof *made);
     int file = shm_open(id.internal, O_RDWR, 0600);
-    if (!made || file < 0)
+    if (!made || file < 0) {
+        free(made);
         return ncclSystemError;
+    }
     *made = (struct ncclComm){.rank = rank, .n_ranks = n_ranks};
     made->shared = mmap(NULL, sizeof(board), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     close(file);
-    if (made->shared == MAP_FAILED)
+    if (made->shared == MAP_FAILED) {
+        free(made);
         return ncclSystemError;
+    }
     if (atomic_fetch_add(&made->shared->n_arrived, 1) + 1 == n_ranks)
         shm_unlink(id.internal); /* all have it */
     *comm = the_comm = made;
