@@ -22,16 +22,17 @@ static cr_status write_leaves(void *context, int worker)
     cr_tree_stack *stack = cr_reducer_stack(l->reducer, worker);
     int64_t begin, end;
     cr_reducer_leaves(l->reducer, worker, &begin, &end);
+    cr_status status = CR_OK;
     if (!stack)
         return CR_OK;
     cr_tree_stack_reset(stack);
-    for (int64_t leaf = begin; leaf < end; leaf++) {
+    for (int64_t leaf = begin; status == CR_OK && leaf < end; leaf++) {
         float *at = cr_tree_stack_leaf(stack);
         for (int64_t i = 0; i < l->n; i++)
             at[i] = (float)(leaf + i % 1024);
-        cr_tree_stack_push(stack);
+        status = cr_tree_stack_push(stack);
     }
-    return CR_OK;
+    return status;
 }
 
 static cr_status time_once(cr_comm *comm, cr_reducer *reducer, cr_workers *workers, int64_t n, double *seconds)

@@ -33,8 +33,7 @@ static cr_status write_leaf(void *context, int worker)
     float *at = cr_tree_stack_leaf(stack);
     for (int i = 0; i < FLOATS; i++)
         at[i] = (float)((l->rank + 1) * (i % 1024));
-    cr_tree_stack_push(stack);
-    return CR_OK;
+    return cr_tree_stack_push(stack);
 }
 
 static cr_status check_sum(const float *sum, int size)

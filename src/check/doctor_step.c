@@ -35,11 +35,6 @@ typedef struct work {
     int64_t samples[BATCH];
 } work;
 
-static float *make_floats(int64_t n)
-{
-    return aligned_alloc(64, ((size_t)n * sizeof(float) + 63) / 64 * 64);
-}
-
 static void fill(work *w)
 {
     cr_rng rng = cr_rng_make(1, CR_RNG_SYNTH, 0, 0);
@@ -53,7 +48,7 @@ static void fill(work *w)
     }
 }
 
-static cr_status make_net(work *w)
+static cr_status make_net(const cr_memory *memory, work *w)
 {
     cr_fusion_params params = {.backbone = "resnet18",
                                .inputs = CR_INPUTS_BOTH,
@@ -64,17 +59,15 @@ static cr_status make_net(work *w)
                                .n_metadata_hidden = 1,
                                .head_hidden = {16},
                                .n_head_hidden = 1};
-    cr_status status = cr_net_create_fusion(&params, &w->net);
-    if (status != CR_OK)
-        return status;
+    cr_status status = CR_OK;
+    CR_TRY(cr_net_create_fusion(&params, &w->net));
     int64_t n = w->net->n_params + w->net->n_stats;
-    w->canonical = make_floats(n);
-    w->native = make_floats(n);
-    w->gradient = make_floats(n);
-    if (!w->canonical || !w->native || !w->gradient)
-        return cr_fail_memory("a small network", (size_t)n * sizeof(float));
+    CR_TRY(cr_memory_allocate(cr_memory_host(), n, "a small network", &w->canonical));
+    CR_TRY(cr_memory_allocate(memory, n, "a small network", &w->native));
+    CR_TRY(cr_memory_allocate(memory, n, "a small network's gradient", &w->gradient));
     cr_net_init_state(w->net, 1, w->canonical);
-    return CR_OK;
+done:
+    return status;
 }
 
 static void sum_up(const work *w, cr_doctor_numbers *numbers)
@@ -98,8 +91,9 @@ cr_status cr_doctor_step(cr_backend *backend, cr_precision precision, cr_doctor_
     work *w = calloc(1, sizeof *w);
     if (!w)
         return cr_fail_memory("a small batch", sizeof *w);
+    const cr_memory *memory = cr_backend_memory(backend);
     fill(w);
-    CR_TRY(make_net(w));
+    CR_TRY(make_net(memory, w));
     cr_program_params params = {.micro_batch = BATCH, .training = true, .precision = precision, .n_threads = 1};
     cr_loss loss = {.label_smoothing = 0.05, .weight_sum = BATCH};
     cr_batch batch = {.images = w->images,
@@ -110,17 +104,18 @@ cr_status cr_doctor_step(cr_backend *backend, cr_precision precision, cr_doctor_
                       .state_version = 1,
                       .loss = &loss};
     cr_batch_result result = {w->logits, w->losses};
-    cr_backend_state_import(backend, w->net, w->canonical, w->native);
+    CR_TRY(cr_backend_state_import(backend, w->net, w->canonical, w->native));
     CR_TRY(cr_program_create(backend, w->net, &params, &w->program));
     CR_TRY(cr_program_train(w->program, w->native, &batch, w->gradient, &result));
-    cr_backend_state_export(backend, w->net, w->gradient, w->canonical);
+    CR_TRY(cr_program_wait(w->program));
+    CR_TRY(cr_backend_state_export(backend, w->net, w->gradient, w->canonical));
     sum_up(w, numbers);
 done:
     cr_program_destroy(&w->program);
     cr_net_destroy(&w->net);
-    free(w->canonical);
-    free(w->native);
-    free(w->gradient);
+    cr_memory_release(cr_memory_host(), &w->canonical);
+    cr_memory_release(memory, &w->native);
+    cr_memory_release(memory, &w->gradient);
     free(w);
     return status;
 }

@@ -2,7 +2,6 @@
 #include "cuda_program.h"
 
 #include <jansson.h>
-#include <stdio.h>
 
 static const char *kind_name(const cr_cuda_step *step)
 {
@@ -32,20 +31,19 @@ struct json_t *cr_cuda_describe(const cr_program *head)
     return facts;
 }
 
-void cr_cuda_profile(const cr_program *head)
+struct json_t *cr_cuda_times(const cr_program *head)
 {
     const cr_cuda_program *program = (const cr_cuda_program *)head;
-    double runs = program->n_runs > 0 ? (double)program->n_runs : 1.0, forward = 0, backward = 0;
-    printf("%-32s %-13s %12s %13s   kernel\n", "layer", "kind", "forward ms", "backward ms");
-    printf("%-32s %-13s %12.3f %13s\n", "(host: batch, launches)", "input", program->input_s / runs * 1e3, "");
-    for (int s = 0; s < program->n_steps; s++) {
+    double runs = program->n_runs > 0 ? (double)program->n_runs : 1.0;
+    json_t *times = json_pack("[{s:s, s:s, s:s, s:f, s:f}]", "layer", "(host: batch, launches)", "kind", "input",
+                              "kernel", "", "forward_ms", program->input_s / runs * 1e3, "backward_ms", 0.0);
+    for (int s = 0; times && s < program->n_steps; s++) {
         const cr_cuda_step *step = &program->steps[s];
-        printf("%-32s %-13s %12.3f %13.3f   %s\n", program->net->layers[step->layer].name, kind_name(step),
-               step->forward_s / runs * 1e3, step->backward_s / runs * 1e3,
-               step->convolution ? cr_conv_plan_name(step->convolution->plans[CR_CONV_FORWARD]) : "");
-        forward += step->forward_s;
-        backward += step->backward_s;
+        const char *kernel = step->convolution ? cr_conv_plan_name(step->convolution->plans[CR_CONV_FORWARD]) : "";
+        json_array_append_new(times,
+                              json_pack("{s:s, s:s, s:s, s:f, s:f}", "layer", program->net->layers[step->layer].name,
+                                        "kind", kind_name(step), "kernel", kernel, "forward_ms",
+                                        step->forward_s / runs * 1e3, "backward_ms", step->backward_s / runs * 1e3));
     }
-    printf("%-46s %12.3f %13.3f   memory %zu MB\n", "total a micro-batch", forward / runs * 1e3, backward / runs * 1e3,
-           program->arena_bytes >> 20);
+    return times;
 }

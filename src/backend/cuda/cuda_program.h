@@ -154,6 +154,6 @@ CR_NODISCARD cr_status cr_cuda_evaluate(cr_program *program, const float *state,
 
 /* cuda_describe.c */
 struct json_t *cr_cuda_describe(const cr_program *program);
-void cr_cuda_profile(const cr_program *program);
+struct json_t *cr_cuda_times(const cr_program *program);
 
 #endif
