@@ -133,6 +133,10 @@ static cr_status conclude(group *it, cr_status trained)
         cr_log_warning("trial %" PRId64 ": %s", trial, cr_error_message());
         goto done;
     }
+    if (trained == CR_IO || trained == CR_PERMISSION) { /* the next trial would fare no better: it is the disk */
+        status = cr_fail(trained, "trial %" PRId64 ": %s", trial, cause);
+        goto done;
+    }
     cr_trial_state state = judge_end(it, trained);
     CR_TRY(cr_trial_metrics_read(cr_run_folder(it->claim.run), it->sweep->metric, &found));
     cr_trial_end end = {.state = state,
@@ -155,8 +159,7 @@ done:
     return status;
 }
 
-/* --- what a group does together ------------------------------------------------------------------------------------
- */
+/* --- what a group does together ----------------------------------------------------------------------------------- */
 
 static cr_status make_config(const group *it, const cr_trial *trial, cr_config **config)
 {
@@ -229,8 +232,7 @@ done:
     return status;
 }
 
-/* --- the job --------------------------------------------------------------------------------------------------------
- */
+/* --- the job ------------------------------------------------------------------------------------------------------ */
 
 static cr_status open_lead(group *it)
 {
@@ -332,12 +334,11 @@ done:
 
 static cr_status finish(group *it, cr_status worked)
 {
-    double wall_s = cr_clock_s() - it->start_s;
     cr_status status = CR_OK;
     char message[CR_ERROR_MAX];
     worked = cr_comm_agree(it->world, worked);
     snprintf(message, sizeof message, "%s", cr_error_message());
-    CR_TRY(print_cost(it, wall_s));
+    CR_TRY(print_cost(it, cr_clock_s() - it->start_s));
     if (cr_comm_rank(it->world) == 0) {
         status = cr_ledger_refresh(it->ledger);
         if (status == CR_OK)

@@ -23,7 +23,9 @@ parameters:
   optimizer.lr: {values: [1e-3, 1e-2]}
   data.micro_batch: {values: [4, 3, 2]}
 YAML
+# shellcheck disable=SC2034 # both are used by their names
 alone=("$crisol" sweep "$scratch/alone.yaml" --quiet --output)
+# shellcheck disable=SC2034
 groups=(mpirun --oversubscribe --bind-to none -n 2 "$crisol" sweep "$scratch/groups.yaml" --quiet --output)
 
 # run KIND DIR: to the end; the second kind has a trial that cannot work

@@ -69,3 +69,14 @@ for signal in KILL STOP; do
         content "$folder" | diff "$scratch/undisturbed.txt" - || fail "the job that stood still changed something"
     fi
 done
+
+# a disk that is full: 74, and when there is room again, the same end
+mkdir -p "$scratch/small"
+if [ "$(id -u)" = 0 ] && mount -t tmpfs -o size=350k tmpfs "$scratch/small" 2>/dev/null; then
+    trap 'umount "$scratch/small"' EXIT
+    expect_code 74 'No space' "${sweep[@]}" --output "$scratch/small/sweep"
+    mount -o remount,size=64m "$scratch/small"
+    must_end_alike "$scratch/small/sweep" "a disk that was full" "${sweep[@]}"
+else
+    echo "skipped: full disk (needs root and mount)"
+fi
