@@ -1,6 +1,6 @@
 /* Winograd's matrix products on vectors of WIDTH floats, PRODUCT_VECTORS of them side by side: the text of
- * winograd_avx2.c and winograd_avx512.c. Each sum runs over k in one order: the same bits from both. No include guard,
- * on purpose. */
+ * winograd_avx2.c and winograd_avx512.c. Each sum runs over k in one order: the same bits from both.
+ * No include guard, on purpose. */
 
 enum {
     ROWS = 6, /* times PRODUCT_VECTORS registers hold sums: 24 of 32, or 12 of 16 */
