@@ -10,13 +10,26 @@
 
 typedef struct reading {
     cr_pack *pack;
-    int32_t *class_of;
     cr_subset subset;
     cr_encoder *encoder;
     cr_loader *loader;
     int64_t *order;
     int64_t n_local; /* of a batch */
 } reading;
+
+/* The training split with all its classes. */
+static cr_status open_subset(const cr_config *config, reading *r)
+{
+    int64_t n_classes = cr_pack_n_classes(r->pack);
+    int32_t *class_of = malloc((size_t)n_classes * sizeof *class_of);
+    if (!class_of)
+        return cr_fail_memory("classes", (size_t)n_classes * sizeof *class_of);
+    for (int64_t k = 0; k < n_classes; k++)
+        class_of[k] = (int32_t)k;
+    cr_status status = cr_subset_create(r->pack, CR_SPLIT_TRAIN, class_of, config->data.limit_train, &r->subset);
+    free(class_of);
+    return status;
+}
 
 static cr_status open_reading(cr_comm *comm, const cr_config *config, reading *r)
 {
@@ -25,16 +38,10 @@ static cr_status open_reading(cr_comm *comm, const cr_config *config, reading *r
     cr_share(config->data.batch, cr_comm_size(comm), cr_comm_rank(comm), &begin, &end);
     r->n_local = end - begin;
     CR_TRY(cr_pack_open(config->data.pack, &r->pack));
-    int64_t n_classes = cr_pack_n_classes(r->pack);
-    r->class_of = malloc((size_t)n_classes * sizeof *r->class_of);
-    if (!r->class_of)
-        return cr_fail_memory("classes", (size_t)n_classes * sizeof *r->class_of);
-    for (int64_t k = 0; k < n_classes; k++)
-        r->class_of[k] = (int32_t)k;
-    CR_TRY(cr_subset_create(r->pack, CR_SPLIT_TRAIN, r->class_of, config->data.limit_train, &r->subset));
+    CR_TRY(open_subset(config, r));
     if (r->subset.n_samples < r->n_local || r->n_local < 1)
-        return cr_fail(CR_BAD_CONFIG, "data.batch: %lld samples, but %lld ranks and a training split of %lld",
-                       (long long)config->data.batch, (long long)cr_comm_size(comm), (long long)r->subset.n_samples);
+        return cr_fail(CR_BAD_CONFIG, "data.batch: %lld samples, but %d ranks and a training split of %lld",
+                       (long long)config->data.batch, cr_comm_size(comm), (long long)r->subset.n_samples);
     r->order = malloc((size_t)r->subset.n_samples * sizeof *r->order);
     if (!r->order)
         return cr_fail_memory("an order", (size_t)r->subset.n_samples * sizeof *r->order);
@@ -50,7 +57,6 @@ static void close_reading(reading *r)
     cr_loader_destroy(&r->loader);
     cr_encoder_destroy(&r->encoder);
     cr_subset_destroy(&r->subset);
-    free(r->class_of);
     free(r->order);
     cr_pack_close(&r->pack);
 }

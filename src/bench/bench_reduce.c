@@ -96,10 +96,10 @@ cr_status cr_bench_reductions(cr_comm *comm, const cr_bench_options *options, in
 {
     const cr_config *config = options->config;
     int64_t n_leaves = config->data.batch / config->data.micro_batch, n = options->n_repetitions;
+    int64_t bytes = n_floats * (int64_t)sizeof(float);
     contest c = {.mine = calloc(2 * (size_t)n, sizeof *c.mine)};
     cr_status status = CR_OK;
-    *results =
-        json_pack("{s:I, s:I}", "gradient_bytes", (json_int_t)(4 * n_floats), "micro_batches", (json_int_t)n_leaves);
+    *results = json_pack("{s:I, s:I}", "gradient_bytes", (json_int_t)bytes, "micro_batches", (json_int_t)n_leaves);
     CR_TRY(cr_comm_agree(comm, c.mine && *results ? CR_OK : cr_fail_memory("times", 16 * (size_t)n)));
     CR_TRY(prepare(comm, config, n_floats, n_leaves, &c));
     for (int64_t i = -options->n_warmup; i < n; i++)
