@@ -18,26 +18,60 @@ typedef struct conv_args {
     void *x, *w, *y;
 } conv_args;
 
-static float x_at(const conv_args *a, int64_t n, int64_t h, int64_t w, int64_t c)
+enum {
+    MOST_CHANNELS = 4096
+};
+
+static int64_t x_index(const conv_args *a, int64_t n, int64_t h, int64_t w)
 {
-    if (h < 0 || h >= a->s.height || w < 0 || w >= a->s.width)
-        return 0;
-    return cr_one_load(a->x, ((n * a->s.height + h) * a->s.width + w) * a->s.in + c, a->s.bf16);
+    return ((n * a->s.height + h) * a->s.width + w) * a->s.in;
 }
 
-static int64_t w_index(const conv_args *a, int64_t o, int64_t r, int64_t q, int64_t c)
+static int64_t w_index(const conv_args *a, int64_t o, int64_t r, int64_t q)
 {
-    return ((o * a->s.kernel + r) * a->s.kernel + q) * a->s.in + c;
+    return ((o * a->s.kernel + r) * a->s.kernel + q) * a->s.in;
 }
 
-static int64_t y_index(const conv_args *a, int64_t n, int64_t h, int64_t w, int64_t o)
+static int64_t y_index(const conv_args *a, int64_t n, int64_t h, int64_t w)
 {
-    return ((n * a->s.out_height + h) * a->s.out_width + w) * a->s.out + o;
+    return ((n * a->s.out_height + h) * a->s.out_width + w) * a->s.out;
 }
 
+/* The place of x that filter position (r, q) sees from (h, w) of y; false outside. */
+static bool sees(const conv_args *a, int64_t h, int64_t w, int64_t r, int64_t q, int64_t *top, int64_t *left)
+{
+    *top = h * a->s.stride + r - a->s.padding;
+    *left = w * a->s.stride + q - a->s.padding;
+    return *top >= 0 && *top < a->s.height && *left >= 0 && *left < a->s.width;
+}
+
+/* sums[c] += factor · from[at + c] */
+static void add_scaled(const conv_args *a, float factor, const void *from, int64_t at, float *sums)
+{
+    const float *floats = from;
+    if (a->s.bf16)
+        for (int64_t c = 0; c < a->s.in; c++)
+            sums[c] += factor * cr_one_load(from, at + c, true);
+    else
+        for (int64_t c = 0; c < a->s.in; c++)
+            sums[c] += factor * floats[at + c];
+}
+
+/* Eight sums side by side. */
+static float dot(const conv_args *a, int64_t x_at, int64_t w_at)
+{
+    float lanes[8] = {0};
+    for (int64_t c = 0; c < a->s.in; c += 8)
+        for (int l = 0; l < 8; l++)
+            lanes[l] += a->s.bf16 ? cr_one_load(a->x, x_at + c + l, true) * cr_one_load(a->w, w_at + c + l, true)
+                                  : ((const float *)a->x)[x_at + c + l] * ((const float *)a->w)[w_at + c + l];
+    return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
+}
+
+/* A thread a number of y. */
 CR_GRID_KERNEL(forward, conv_args)
 {
-    int64_t i = CR_THREAD_OF_GRID;
+    int64_t i = CR_THREAD_OF_GRID, top, left;
     if (i >= a.s.n * a.s.out_height * a.s.out_width * a.s.out)
         return;
     int64_t o = i % a.s.out, w = i / a.s.out % a.s.out_width, h = i / a.s.out / a.s.out_width % a.s.out_height;
@@ -45,20 +79,19 @@ CR_GRID_KERNEL(forward, conv_args)
     float sum = 0;
     for (int64_t r = 0; r < a.s.kernel; r++)
         for (int64_t q = 0; q < a.s.kernel; q++)
-            for (int64_t c = 0; c < a.s.in; c++)
-                sum += x_at(&a, n, h * a.s.stride + r - a.s.padding, w * a.s.stride + q - a.s.padding, c) *
-                       cr_one_load(a.w, w_index(&a, o, r, q, c), a.s.bf16);
+            if (sees(&a, h, w, r, q, &top, &left))
+                sum += dot(&a, x_index(&a, n, top, left), w_index(&a, o, r, q));
     cr_one_store(a.y, i, sum, a.s.bf16);
 }
 
+/* A thread a pixel of x. */
 CR_GRID_KERNEL(data, conv_args)
 {
     int64_t i = CR_THREAD_OF_GRID;
-    if (i >= a.s.n * a.s.height * a.s.width * a.s.in)
+    if (i >= a.s.n * a.s.height * a.s.width)
         return;
-    int64_t c = i % a.s.in, w = i / a.s.in % a.s.width, h = i / a.s.in / a.s.width % a.s.height;
-    int64_t n = i / a.s.in / a.s.width / a.s.height;
-    float sum = 0;
+    int64_t w = i % a.s.width, h = i / a.s.width % a.s.height, n = i / a.s.width / a.s.height;
+    float sums[MOST_CHANNELS] = {0};
     for (int64_t r = 0; r < a.s.kernel; r++)
         for (int64_t q = 0; q < a.s.kernel; q++) {
             int64_t top = h + a.s.padding - r, left = w + a.s.padding - q;
@@ -67,29 +100,33 @@ CR_GRID_KERNEL(data, conv_args)
                 ow >= a.s.out_width)
                 continue;
             for (int64_t o = 0; o < a.s.out; o++)
-                sum += cr_one_load(a.y, y_index(&a, n, oh, ow, o), a.s.bf16) *
-                       cr_one_load(a.w, w_index(&a, o, r, q, c), a.s.bf16);
+                add_scaled(&a, cr_one_load(a.y, y_index(&a, n, oh, ow) + o, a.s.bf16), a.w, w_index(&a, o, r, q), sums);
         }
-    cr_one_store(a.x, i, sum, a.s.bf16);
+    for (int64_t c = 0; c < a.s.in; c++)
+        cr_one_store(a.x, i * a.s.in + c, sums[c], a.s.bf16);
 }
 
+/* A thread a filter position of one output; a row's sums first, as any kernel for many pixels has short sums. */
 CR_GRID_KERNEL(weights, conv_args)
 {
-    int64_t i = CR_THREAD_OF_GRID;
-    if (i >= a.s.out * a.s.kernel * a.s.kernel * a.s.in)
+    int64_t i = CR_THREAD_OF_GRID, top, left;
+    if (i >= a.s.out * a.s.kernel * a.s.kernel)
         return;
-    int64_t c = i % a.s.in, q = i / a.s.in % a.s.kernel, r = i / a.s.in / a.s.kernel % a.s.kernel;
-    int64_t o = i / a.s.in / a.s.kernel / a.s.kernel;
-    float sum = 0;
+    int64_t q = i % a.s.kernel, r = i / a.s.kernel % a.s.kernel, o = i / a.s.kernel / a.s.kernel;
+    float sums[MOST_CHANNELS] = {0}, row[MOST_CHANNELS];
     for (int64_t n = 0; n < a.s.n; n++)
         for (int64_t h = 0; h < a.s.out_height; h++) {
-            float row = 0; /* short sums first, as any kernel for thousands of pixels has them */
+            for (int64_t c = 0; c < a.s.in; c++)
+                row[c] = 0;
             for (int64_t w = 0; w < a.s.out_width; w++)
-                row += x_at(&a, n, h * a.s.stride + r - a.s.padding, w * a.s.stride + q - a.s.padding, c) *
-                       cr_one_load(a.y, y_index(&a, n, h, w, o), a.s.bf16);
-            sum += row;
+                if (sees(&a, h, w, r, q, &top, &left))
+                    add_scaled(&a, cr_one_load(a.y, y_index(&a, n, h, w) + o, a.s.bf16), a.x, x_index(&a, n, top, left),
+                               row);
+            for (int64_t c = 0; c < a.s.in; c++)
+                sums[c] += row[c];
         }
-    cr_one_store(a.w, i, sum, a.s.bf16);
+    for (int64_t c = 0; c < a.s.in; c++)
+        cr_one_store(a.w, i * a.s.in + c, sums[c], a.s.bf16);
 }
 
 cr_status cr_conv_plan_create(cr_cuda *cuda, const cr_conv_shape *shape, cr_conv_pass pass, const char *layer,
@@ -126,10 +163,10 @@ cr_status cr_conv_plan_run(const cr_conv_plan *plan, void *x, void *w, void *y, 
 {
     const conv_args args = {plan->shape, x, w, y};
     const cr_conv_shape *s = &plan->shape;
-    int64_t x_count = s->n * s->height * s->width * s->in, w_count = s->out * s->kernel * s->kernel * s->in;
+    int64_t x_count = s->n * s->height * s->width, w_count = s->out * s->kernel * s->kernel;
     int64_t y_count = s->n * s->out_height * s->out_width * s->out;
-    if (plan->pass == CR_CONV_WEIGHTS && !workspace)
-        return cr_fail(CR_INTERNAL, "a convolution without its workspace");
+    if (s->in > MOST_CHANNELS || (plan->pass == CR_CONV_WEIGHTS && !workspace))
+        return cr_fail(CR_INTERNAL, "a convolution without its workspace, or too wide");
     if (plan->pass == CR_CONV_FORWARD)
         CR_LAUNCH(forward, cr_kernel_blocks(y_count), 1, CR_KERNEL_THREADS, stream, &args);
     else if (plan->pass == CR_CONV_DATA)
