@@ -39,8 +39,9 @@ static cr_status run_update(cr_cuda *cuda, const cr_update *u)
         return cr_fail_memory("groups of parameters", bytes);
     fill_spans(u, spans);
     CR_TRY(reserve_spans(cuda, u->n_spans));
-    CR_TRY(
-        cr_cuda_check(cudaMemcpyAsync(cuda->spans, spans, bytes, cudaMemcpyHostToDevice, cuda->stream), "an update"));
+    if (bytes > 0)
+        CR_TRY(cr_cuda_check(cudaMemcpyAsync(cuda->spans, spans, bytes, cudaMemcpyHostToDevice, cuda->stream),
+                             "an update"));
     CR_TRY(cr_cuda_check(cudaStreamSynchronize(cuda->stream), "an update")); /* spans may go */
     cr_update_job job = {.spans = cuda->spans,
                          .n_spans = u->n_spans,
