@@ -335,6 +335,7 @@ quoted() {
 failed=0
 run_step() { # NAME LIMIT
     local name=$1 limit=$2 start=$SECONDS left=$((seconds - SECONDS)) code=0 result said values
+    [ "$CHECK_SHORT" = no ] || limit=$((limit * 5)) # a test asserts no time
     limit=$((limit < left ? limit : left))
     if [ "$limit" -le 0 ]; then
         echo "skipped: no time left" >"$CHECK_WORK/printed"
@@ -348,6 +349,10 @@ run_step() { # NAME LIMIT
         *) result=failed failed=$((failed + 1)) ;;
     esac
     said=$(grep -v '^ *$' "$CHECK_WORK/printed" | tail -n 1 || true)
+    # with a GPU there is little to skip: that it cannot be used is a failure
+    if [ "$CHECK_DEVICE$result" = cudaskipped ] && ! [[ $said =~ ^skipped:\ (no\ (PyTorch|references|time)|short) ]]; then
+        result=failed failed=$((failed + 1))
+    fi
     [ "$code" != 124 ] && [ "$code" != 137 ] || said="not done within $limit s"
     values=$(grep '^{.*}$' "$CHECK_WORK/printed" | paste -sd , || true)
     { printf '\n==== %s: %s, exit code %d\n' "$name" "$result" "$code" && cat "$CHECK_WORK/printed"; } >>"$log"

@@ -7,7 +7,7 @@
 check=$source_folder/tests/gpu/check.sh
 pack=$2/synthetic-pack
 rm -rf "${scratch:?}/out" "$scratch/broken"
-"$check" --output "$scratch/out" --build "${CRISOL_BUILD:?}" --device cpu --pack "$pack" --short || { cat "$scratch/out/log.txt"; fail "the dry run failed"; }
+"$check" --output "$scratch/out" --build "${CRISOL_BUILD:?}" --device cpu --pack "$pack" --short --seconds 2000 || { cat "$scratch/out/log.txt"; fail "the dry run failed"; }
 python3 - "$scratch/out/results.jsonl" <<'PY' || fail "the results are not what a dry run finds"
 import json, sys
 steps = [json.loads(line) for line in open(sys.argv[1])]
@@ -30,9 +30,27 @@ PY
 # a pack that is none: the steps that need it fail, the others still run
 mkdir -p "$scratch/no-pack"
 code=0
-"$check" --output "$scratch/broken" --build "$CRISOL_BUILD" --device cpu --pack "$scratch/no-pack" --short || code=$?
+"$check" --output "$scratch/broken" --build "$CRISOL_BUILD" --device cpu --pack "$scratch/no-pack" --short --seconds 2000 || code=$?
 [ "$code" = 1 ] || fail "a failed step gave exit code $code"
 grep -q '"step": "ranks", "result": "failed"' "$scratch/broken/results.jsonl" || fail "training without a pack did not fail"
 grep -q '"step": "layers", "result": "ok"' "$scratch/broken/results.jsonl" || fail "a failed step stopped the others"
+
+# the steps of whole trainings as with a GPU, on the emulated one; programs that are not carried fail their steps
+if [ -n "${CRISOL_FAILING:-}" ]; then
+    mkdir -p "$scratch/carried/bin" "$scratch/driver"
+    cp "$CRISOL_FAILING" "$scratch/carried/bin/crisol"
+    : >"$scratch/carried/env.sh"
+    printf '#!/bin/sh\necho "an emulated device"\n' >"$scratch/driver/nvidia-smi"
+    chmod +x "$scratch/driver/nvidia-smi"
+    code=0
+    PATH=$scratch/driver:$PATH LD_LIBRARY_PATH=${CRISOL_FAKES:?}/cudnn-whole "$check" --output "$scratch/emulated" --bundle "$scratch/carried" \
+        --pack "$pack" --short --seconds 2000 || code=$?
+    [ "$code" = 1 ] || fail "missing programs gave exit code $code"
+    for step in build facts ranks resume curve; do
+        grep -q "\"step\": \"$step\", \"result\": \"ok\", \"device\": \"cuda\"" "$scratch/emulated/results.jsonl" ||
+            { cat "$scratch/emulated/log.txt" && fail "$step on the emulated device"; }
+    done
+    grep -q '"step": "suite", "result": "failed"' "$scratch/emulated/results.jsonl" || fail "a missing program did not fail its step"
+fi
 expect_code 64 'takes cpu or cuda' "$check" --output "$scratch/broken" --device tpu
 echo "ok: the dry run"
