@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -174,42 +173,12 @@ done:
     return status;
 }
 
-/* Makes the shard in a file that nobody else sees, in memory where the system has a place for that. HDF5 wants a name
- * to make a file; right after, the name is gone. The arrays are holes and take no room. */
-static cr_status make_shard(shard_frame *frame, const cr_shard_info *info, cr_shard_offsets *offsets)
-{
-    const char *const places[] = {"/dev/shm", getenv("TMPDIR"), "/tmp"};
-    cr_status status = CR_IO;
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        char name[4096];
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        int length = places[i] ? snprintf(name, sizeof name, "%s/crisol-shard-%ld-%ld-%ld", places[i], (long)getpid(),
-                                          (long)now.tv_sec, now.tv_nsec)
-                               : -1;
-        if (length < 0 || (size_t)length >= sizeof name)
-            continue;
-        status = cr_shard_make(name, info, offsets, &frame->descriptor);
-        if (status == CR_OK)
-            return CR_OK;
-        if (frame->descriptor >= 0)
-            close(frame->descriptor);
-        frame->descriptor = -1;
-    }
-    return cr_fail_context(status, "%s: nothing to compare it with", frame->path);
-}
-
 static cr_status make_frame(shard_frame *frame, const cr_shard_info *info, cr_shard_offsets *offsets, uint64_t *bytes)
 {
     uint8_t superblock[SUPERBLOCK_BYTES];
-    struct stat file;
-    cr_status status = CR_OK;
-    CR_TRY(make_shard(frame, info, offsets));
-    if (fstat(frame->descriptor, &file)) {
-        status = cr_fail_errno("%s: cannot look at what it is compared with", frame->path);
-        goto done;
-    }
-    *bytes = (uint64_t)file.st_size;
+    cr_status status = cr_shard_make(frame->path, info, offsets, &frame->descriptor, bytes);
+    if (status != CR_OK)
+        return cr_fail_context(status, "nothing to compare it with");
     CR_TRY(cr_pread(frame->descriptor, frame->path, superblock, sizeof superblock, 0));
     CR_TRY(walk_header(frame, read_number(superblock + SUPERBLOCK_ROOT, 8), 0));
 done:

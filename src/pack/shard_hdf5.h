@@ -43,10 +43,10 @@ hid_t cr_hdf5_access(void);
 /* What HDF5 said last, for a message. */
 const char *cr_hdf5_message(void);
 
-/* The work of cr_shard_create(), inside HDF5. Unless `descriptor` is null, the file loses its name as soon as it
- * exists, and *descriptor, which the caller closes (-1: there is none), is all that is left of it. */
+/* A shard without its arrays' content, in a file in memory where these are holes; `path` is for messages. Inside HDF5.
+ * *memory is its descriptor, which the caller closes, also after an error (-1: there is none). */
 CR_NODISCARD cr_status cr_shard_make(const char *path, const cr_shard_info *info, cr_shard_offsets *offsets,
-                                     int *descriptor);
+                                     int *memory, uint64_t *bytes);
 /* The two parts of cr_shard_check(), inside HDF5: the bytes outside the arrays, before HDF5 opens the file; and what
  * HDF5 then finds in it. */
 CR_NODISCARD cr_status cr_shard_check_frame(int descriptor, const char *path, const cr_shard_info *info,

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -83,29 +84,32 @@ static cr_status make_attribute(hid_t file, const char *path, const cr_shard_att
     return status;
 }
 
-/* Takes the name from a file that HDF5 has just made; it remains until its last descriptor is closed. */
-static cr_status take_name(hid_t file, const char *path, int *descriptor)
+/* HDF5 asks for a name, and when it cannot write its last blocks (a full disk), version 1.10 crashes as the program
+ * ends. So the name is that of a file which takes everything, and the descriptor behind it becomes one of a file in
+ * memory. */
+static const char hdf5_name[] = "/dev/null";
+
+static cr_status lead_to_memory(hid_t file, const char *path, int memory)
 {
     void *handle = NULL;
-    *descriptor = H5Fget_vfd_handle(file, H5P_DEFAULT, &handle) < 0 || !handle
-                      ? -1
-                      : fcntl(*(const int *)handle, F_DUPFD_CLOEXEC, 0);
-    unlink(path);
-    return *descriptor < 0 ? fail_hdf5(path, "a file without a name") : CR_OK;
+    if (H5Fget_vfd_handle(file, H5P_DEFAULT, &handle) < 0 || !handle)
+        return fail_hdf5(path, "a file in memory");
+    return dup3(memory, *(const int *)handle, O_CLOEXEC) < 0 ? cr_fail_errno("%s: no file in memory for HDF5", path)
+                                                             : CR_OK;
 }
 
-cr_status cr_shard_make(const char *path, const cr_shard_info *info, cr_shard_offsets *offsets, int *descriptor)
+/* Inside HDF5. */
+static cr_status make_structure(const char *path, const cr_shard_info *info, cr_shard_offsets *offsets, int memory)
 {
     cr_shard_attribute attributes[CR_SHARD_N_ATTRIBUTES];
     hid_t access = cr_hdf5_access(), creation = H5Pcreate(H5P_FILE_CREATE), file = H5I_INVALID_HID;
     cr_status status = CR_OK;
     if (access < 0 || creation < 0 || H5Pset_obj_track_times(creation, 0) < 0 ||
-        (file = H5Fcreate(path, H5F_ACC_EXCL, creation, access)) < 0) {
+        (file = H5Fcreate(hdf5_name, H5F_ACC_TRUNC, creation, access)) < 0) {
         status = fail_hdf5(path, "the file");
         goto done;
     }
-    if (descriptor)
-        CR_TRY(take_name(file, path, descriptor));
+    CR_TRY(lead_to_memory(file, path, memory));
     cr_shard_attributes(info, attributes);
     for (int i = 0; i < CR_SHARD_N_ATTRIBUTES; i++)
         CR_TRY(make_attribute(file, path, &attributes[i]));
@@ -121,18 +125,61 @@ done:
     return status;
 }
 
+cr_status cr_shard_make(const char *path, const cr_shard_info *info, cr_shard_offsets *offsets, int *memory,
+                        uint64_t *bytes)
+{
+    struct stat file;
+    cr_status status = CR_OK;
+    *memory = memfd_create("crisol-shard", MFD_CLOEXEC);
+    if (*memory < 0)
+        return cr_fail_errno("%s: no file in memory to make its structure in", path);
+    CR_TRY(make_structure(path, info, offsets, *memory));
+    if (fstat(*memory, &file))
+        status = cr_fail_errno("%s: cannot look at its structure", path);
+    else
+        *bytes = (uint64_t)file.st_size;
+done:
+    return status;
+}
+
+/* What the file in memory holds, to the same places of a new one; the arrays stay holes. */
+static cr_status copy_out(int memory, const char *path, uint64_t bytes)
+{
+    uint8_t block[4096];
+    off_t at = 0, end = 0;
+    cr_status status = CR_OK;
+    int descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (descriptor < 0 || ftruncate(descriptor, (off_t)bytes)) {
+        status = cr_fail_errno("%s: cannot make the shard", path);
+        goto done;
+    }
+    while ((at = lseek(memory, end, SEEK_DATA)) >= 0 && (end = lseek(memory, at, SEEK_HOLE)) >= 0)
+        for (size_t n; at < end; at += (off_t)n) {
+            n = end - at < (off_t)sizeof block ? (size_t)(end - at) : sizeof block;
+            CR_TRY(cr_pread(memory, path, block, n, (uint64_t)at));
+            CR_TRY(cr_pwrite(descriptor, path, block, n, (uint64_t)at));
+        }
+    if (errno != ENXIO) /* which says that there is no more data */
+        status = cr_fail_errno("%s: cannot go through its structure", path);
+done:
+    if (descriptor >= 0 && close(descriptor) && status == CR_OK)
+        status = cr_fail_errno("%s: cannot make the shard", path);
+    return status;
+}
+
 cr_status cr_shard_create(const char *path, const cr_shard_info *info, cr_shard_offsets *offsets, uint64_t *bytes)
 {
+    int memory;
     *offsets = (cr_shard_offsets){0};
     cr_hdf5_enter();
-    cr_status status = cr_shard_make(path, info, offsets, NULL);
+    cr_status status = cr_shard_make(path, info, offsets, &memory, bytes);
     cr_hdf5_leave();
+    if (status == CR_OK)
+        status = copy_out(memory, path, *bytes);
+    if (memory >= 0)
+        close(memory);
     if (status != CR_OK)
         return status;
-    struct stat file;
-    if (stat(path, &file))
-        return cr_fail_errno("%s: cannot look at the shard just made", path);
-    *bytes = (uint64_t)file.st_size;
     if (offsets->images % CR_SHARD_ALIGNMENT)
         return cr_fail(CR_INTERNAL, "%s: HDF5 put the images at %llu, not at a multiple of %d", path,
                        (unsigned long long)offsets->images, CR_SHARD_ALIGNMENT);
