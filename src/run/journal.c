@@ -32,8 +32,8 @@ cr_status cr_run_journal(cr_run *run, const char *event, struct json_t *fields)
     size_t length = strlen(line);
     line[length] = '\n'; /* over the final NUL: the length is known */
     if (run->journal < 0)
-        CR_TRY(cr_run_open_log(run, "journal.jsonl", &run->journal));
-    CR_TRY(cr_run_append(run, "journal.jsonl", run->journal, line, length + 1));
+        CR_TRY(cr_run_open_log(run, CR_RUN_JOURNAL, &run->journal));
+    CR_TRY(cr_run_append(run, CR_RUN_JOURNAL, run->journal, line, length + 1));
 done:
     free(line);
     json_decref(object);
@@ -88,7 +88,7 @@ static cr_status columns_of_file(const cr_run *run, json_t **columns)
     cr_status status = CR_OK;
     char *text = NULL, *rest = NULL;
     size_t bytes = 0;
-    char *path = cr_path_join(run->folder, "metrics.csv");
+    char *path = cr_path_join(run->folder, CR_RUN_METRICS);
     if (!path)
         return cr_fail_memory("a path", 0);
     *columns = NULL;
@@ -145,12 +145,12 @@ static cr_status open_metrics(cr_run *run, const json_t *row)
     char *line = NULL;
     size_t bytes = 0;
     if (run->metrics < 0)
-        CR_TRY(cr_run_open_log(run, "metrics.csv", &run->metrics));
+        CR_TRY(cr_run_open_log(run, CR_RUN_METRICS, &run->metrics));
     CR_TRY(columns_of_file(run, &run->columns));
     if (!run->columns) {
         CR_TRY(columns_of_row(row, &run->columns));
         CR_TRY(print_line(run->columns, NULL, &line, &bytes));
-        CR_TRY(cr_run_append(run, "metrics.csv", run->metrics, line, bytes));
+        CR_TRY(cr_run_append(run, CR_RUN_METRICS, run->metrics, line, bytes));
     }
 done:
     if (status != CR_OK) {
@@ -173,7 +173,7 @@ cr_status cr_run_metrics_row(cr_run *run, struct json_t *row)
     if (!run->columns)
         CR_TRY(open_metrics(run, row));
     CR_TRY(print_line(run->columns, row, &line, &bytes));
-    CR_TRY(cr_run_append(run, "metrics.csv", run->metrics, line, bytes));
+    CR_TRY(cr_run_append(run, CR_RUN_METRICS, run->metrics, line, bytes));
 done:
     free(line);
     json_decref(row);

@@ -11,9 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char journal_name[] = "journal.jsonl";
-static const char metrics_name[] = "metrics.csv";
-
 /* The folder itself must not be a symbolic link: who can plant one in a shared place would choose where we write. */
 static cr_status check_folder(const char *folder)
 {
@@ -192,8 +189,7 @@ cr_status cr_run_append(const cr_run *run, const char *name, int descriptor, con
     return status;
 }
 
-/* Size of a log on disk, 0 when it does not exist; on request made durable first. */
-static cr_status log_size(const cr_run *run, const char *name, bool sync, int64_t *bytes)
+cr_status cr_run_log_size(const cr_run *run, const char *name, bool sync, int64_t *bytes)
 {
     cr_status status = CR_OK;
     struct stat info;
@@ -218,8 +214,8 @@ done:
 cr_status cr_run_sizes(cr_run *run, int64_t *journal_bytes, int64_t *metrics_bytes)
 {
     cr_status status = CR_OK;
-    CR_TRY(log_size(run, journal_name, false, journal_bytes));
-    CR_TRY(log_size(run, metrics_name, false, metrics_bytes));
+    CR_TRY(cr_run_log_size(run, CR_RUN_JOURNAL, false, journal_bytes));
+    CR_TRY(cr_run_log_size(run, CR_RUN_METRICS, false, metrics_bytes));
 done:
     return status;
 }
@@ -228,43 +224,8 @@ cr_status cr_run_sync(const cr_run *run)
 {
     int64_t bytes;
     cr_status status = CR_OK;
-    CR_TRY(log_size(run, journal_name, true, &bytes));
-    CR_TRY(log_size(run, metrics_name, true, &bytes));
-done:
-    return status;
-}
-
-static cr_status cut(const cr_run *run, const char *name, int64_t bytes)
-{
-    cr_status status = CR_OK;
-    int64_t size = 0;
-    char *path = cr_path_join(run->folder, name);
-    if (!path)
-        return cr_fail_memory("a path", strlen(name));
-    CR_TRY(log_size(run, name, true, &size));
-    if (bytes < 0)
-        status = cr_fail(CR_INTERNAL, "%s: cannot be cut to a negative size", path);
-    else if (size < bytes) /* never made longer: that would fill it with zeros */
-        cr_log_warning("%s: has %lld bytes, the checkpoint knew of %lld; lines are missing", path, (long long)size,
-                       (long long)bytes);
-    else if (size > bytes && truncate(path, bytes))
-        status = cr_fail_errno("%s: cannot cut", path);
-done:
-    free(path);
-    return status;
-}
-
-cr_status cr_run_truncate(cr_run *run, int64_t journal_bytes, int64_t metrics_bytes)
-{
-    cr_status status = CR_OK;
-    json_decref(run->columns); /* the header line may go */
-    run->columns = NULL;
-    if (run->metrics >= 0)
-        close(run->metrics);
-    run->metrics = -1;
-    CR_TRY(cr_run_check(run));
-    CR_TRY(cut(run, journal_name, journal_bytes));
-    CR_TRY(cut(run, metrics_name, metrics_bytes));
+    CR_TRY(cr_run_log_size(run, CR_RUN_JOURNAL, true, &bytes));
+    CR_TRY(cr_run_log_size(run, CR_RUN_METRICS, true, &bytes));
 done:
     return status;
 }

@@ -4,6 +4,9 @@
 
 #include "crisol/run.h"
 
+#define CR_RUN_JOURNAL "journal.jsonl"
+#define CR_RUN_METRICS "metrics.csv"
+
 struct cr_run {
     char *folder;           /* without trailing slashes */
     int journal, metrics;   /* descriptors, -1 until first used */
@@ -18,5 +21,7 @@ CR_NODISCARD cr_status cr_run_open_log(const cr_run *run, const char *name, int 
 /* Appends all of a line with one write(2), or leaves the file as it was. */
 CR_NODISCARD cr_status cr_run_append(const cr_run *run, const char *name, int descriptor, const char *text,
                                      size_t bytes);
+/* Size of a log on disk, 0 when it does not exist; on request made durable first. */
+CR_NODISCARD cr_status cr_run_log_size(const cr_run *run, const char *name, bool sync, int64_t *bytes);
 
 #endif

@@ -215,7 +215,7 @@ static cr_status restore_position(cr_trainer *trainer, const json_t *state, cons
     CR_TRY(cr_json_get_int(state, "journal_bytes", where, 0, INT64_MAX, &journal_bytes));
     CR_TRY(cr_json_get_int(state, "metrics_bytes", where, 0, INT64_MAX, &metrics_bytes));
     if (trainer->run)
-        CR_TRY(cr_run_truncate(trainer->run, journal_bytes, metrics_bytes));
+        CR_TRY(cr_run_rewind(trainer->run, trainer->step, journal_bytes, metrics_bytes));
     trainer->start_step = trainer->saves.step = trainer->step;
 done:
     return status;
@@ -243,8 +243,8 @@ cr_status cr_trainer_resume(cr_trainer *trainer, bool *resumed)
     cr_status status = CR_OK;
     *resumed = false;
     CR_TRY(choose_checkpoint(trainer, path));
-    if (!path[0]) /* what an earlier start wrote before its first checkpoint is not part of this run */
-        return cr_comm_agree(trainer->comm, trainer->run ? cr_run_truncate(trainer->run, 0, 0) : CR_OK);
+    if (!path[0]) /* of what an earlier start wrote before its first checkpoint, only that it was started stays */
+        return cr_comm_agree(trainer->comm, trainer->run ? cr_run_rewind(trainer->run, 0, 0, 0) : CR_OK);
     CR_TRY(cr_comm_agree(trainer->comm, restore(trainer, path)));
     /* every rank looked for the newest good one by itself: they must have found the same */
     CR_TRY(cr_comm_agree(trainer->comm, cr_trainer_hash(trainer, hash)));

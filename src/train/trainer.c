@@ -67,16 +67,14 @@ done:
     return status;
 }
 
-/* Leaves between two steps: saved, and the caller says CR_STOPPED. */
-static cr_status stop_here(cr_trainer *trainer)
+/* Saved and stopped: the caller leaves with CR_STOPPED. */
+static cr_status stop_after(cr_trainer *trainer, const char *what, int64_t number)
 {
-    cr_status status = CR_OK;
-    CR_TRY(cr_trainer_save(trainer, true));
-    CR_TRY(cr_trainer_journal(trainer, "stop", json_pack("{s:I}", "step", (json_int_t)trainer->step)));
-    status = cr_fail(CR_STOPPED, "stopped after step %lld %s; the same command goes on from there",
-                     (long long)trainer->step, trainer->time.is_over ? "before the time limit" : "as asked");
-done:
-    return status;
+    cr_status status = cr_trainer_journal(trainer, "stop", json_pack("{s:I}", "step", (json_int_t)trainer->step));
+    if (status != CR_OK)
+        return status;
+    return cr_fail(CR_STOPPED, "stopped after %s %lld %s; the same command goes on from there", what, (long long)number,
+                   trainer->time.is_over ? "before the time limit" : "as asked");
 }
 
 /* Rank 0's caller may have seen enough of this training: then all ranks stop as if they had been asked to. */
@@ -107,8 +105,10 @@ static cr_status train(cr_trainer *trainer)
     while (!finished) {
         bool improved;
         CR_TRY(train_epoch(trainer));
-        if (trainer->step_in_epoch < trainer->steps_per_epoch)
-            return stop_here(trainer);
+        if (trainer->step_in_epoch < trainer->steps_per_epoch) {
+            CR_TRY(cr_trainer_save(trainer, true));
+            return stop_after(trainer, "step", trainer->step);
+        }
         double start = cr_clock_s();
         CR_TRY(cr_trainer_end_epoch(trainer, &improved, &finished));
         CR_TRY(ask_whether_to_go_on(trainer));
@@ -117,8 +117,7 @@ static cr_status train(cr_trainer *trainer)
         if (improved || finished || due || trainer->save_agreed || trainer->stop_agreed)
             CR_TRY(cr_trainer_save(trainer, finished || trainer->stop_agreed));
         if (trainer->stop_agreed && !finished)
-            return cr_fail(CR_STOPPED, "stopped after epoch %lld %s; the same command goes on from there",
-                           (long long)trainer->epoch, trainer->time.is_over ? "before the time limit" : "as asked");
+            return stop_after(trainer, "epoch", trainer->epoch);
     }
 done:
     return status;

@@ -125,7 +125,7 @@ static void who_was_taken_for_dead_publishes_nothing(void **state)
     plant(*state, &other);
     assert_status(cr_run_journal(run, "epoch", NULL), CR_BAD_CONFIG);
     assert_non_null(strstr(cr_error_message(), "elsewhere"));
-    assert_status(cr_run_truncate(run, 0, 0), CR_BAD_CONFIG);
+    assert_status(cr_run_rewind(run, 0, 0, 0), CR_BAD_CONFIG);
     cr_run_close(&run);
     assert_int_equal(highest(*state), 2);
 }

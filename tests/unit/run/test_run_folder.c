@@ -82,12 +82,42 @@ static void test_journal(void **state)
     }
     assert_int_equal(n_lines, 3);
     free(text);
-    assert_ok(cr_run_truncate(run, journal_bytes, 0)); /* "later" never happened */
+    assert_ok(cr_run_rewind(run, 0, journal_bytes, 0)); /* "later" never happened */
     assert_ok(cr_run_journal(run, "again", NULL));
     text = scratch_read(*state, "runs/first/journal.jsonl", &bytes);
     assert_null(strstr(text, "later"));
     assert_non_null(strstr(text, "again"));
     free(text);
+    cr_run_close(&run);
+}
+
+/* Back to the checkpoint of step 6: what happened stays, once; what training writes again goes. */
+static void test_rewind(void **state)
+{
+    static const char first[] = "{\"event\": \"start\", \"step\": 0}\n{\"event\": \"epoch\", \"step\": 3.0}\n";
+    static const char saved[] = "{\"event\": \"checkpoint\", \"step\": 6}\n{\"event\": \"stop\", \"step\": 6}\n";
+    static const char resumed[] = "{\"event\": \"resume\", \"step\": 6}\n";
+    char text[1024];
+    cr_run *run = open_run(*state);
+    int length = snprintf(text, sizeof text,
+                          "%s%s{\"event\": \"epoch\", \"step\": 9.0}\n{\"event\": \"end\"}\nno JSON\n"
+                          "{\"event\": \"checkpoint\", \"step\": 7}\n%s{\"event\": \"stop\", \"step\": 6",
+                          first, saved, resumed);
+    scratch_write(*state, "runs/first/journal.jsonl", text, (size_t)length);
+    for (int times = 0; times < 3; times++) { /* as often as the resumed training is killed, too */
+        size_t bytes;
+        assert_ok(cr_run_rewind(run, 6, sizeof first - 1, 0));
+        char *found = scratch_read(*state, "runs/first/journal.jsonl", &bytes);
+        snprintf(text, sizeof text, "%s%s%s", first, saved, resumed);
+        assert_int_equal(bytes, strlen(text));
+        assert_memory_equal(found, text, bytes);
+        free(found);
+    }
+    assert_ok(cr_run_journal(run, "more", NULL)); /* into the new file */
+    assert_ok(cr_run_rewind(run, 5, sizeof first - 1, 0));
+    size_t bytes;
+    free(scratch_read(*state, "runs/first/journal.jsonl", &bytes));
+    assert_int_equal(bytes, sizeof first - 1);
     cr_run_close(&run);
 }
 
@@ -136,12 +166,12 @@ static void test_metrics(void **state)
     char *text = scratch_read(*state, "runs/first/metrics.csv", &bytes);
     assert_string_equal(text, "epoch,val/loss\n3,0.1\n3,0.3333333333333333\n4,nan\n5,\n");
     free(text);
-    assert_ok(cr_run_truncate(run, 0, metrics_bytes));
-    assert_ok(cr_run_truncate(run, 1000, 1000)); /* never made longer */
+    assert_ok(cr_run_rewind(run, 0, 0, metrics_bytes));
+    assert_ok(cr_run_rewind(run, 0, 1000, 1000)); /* never made longer */
     text = scratch_read(*state, "runs/first/metrics.csv", &bytes);
     assert_string_equal(text, "epoch,val/loss\n3,0.1\n");
     free(text);
-    assert_ok(cr_run_truncate(run, 0, 0)); /* even the header goes: the next row writes its own */
+    assert_ok(cr_run_rewind(run, 0, 0, 0)); /* even the header goes: the next row writes its own */
     assert_ok(cr_run_metrics_row(run, json_pack("{s:i, s:i}", "other", 1, "x", 2)));
     text = scratch_read(*state, "runs/first/metrics.csv", &bytes);
     assert_string_equal(text, "other,x\n1,2\n");
@@ -160,6 +190,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_open, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_symbolic_links_refused, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_journal, scratch_setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(test_rewind, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_journal_drops_half_a_line, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_metrics, scratch_setup, scratch_teardown),
     };
