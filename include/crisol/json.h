@@ -18,6 +18,8 @@ CR_NODISCARD cr_status cr_json_parse(const char *text, size_t bytes, const char 
 
 /* Writes atomically, keys in insertion order, indented by 1, reals with 17 digits (gives back the same double). */
 CR_NODISCARD cr_status cr_json_save(const char *path, const struct json_t *object);
+/* As json_dumps(), which out of memory leaves parts out: null then, whole otherwise. malloc'ed. */
+char *cr_json_text(const struct json_t *value, size_t flags);
 /* One line without newline, malloc'ed; null when out of memory. */
 char *cr_json_line(const struct json_t *object);
 

@@ -50,7 +50,7 @@ enum {
 cr_status cr_fail(cr_status status, const char *format, ...) CR_PRINTF(2, 3);
 
 /* As cr_fail(), with errno's text appended, the code chosen from errno: ENOENT → CR_MISSING, EACCES/EPERM/EROFS →
- * CR_PERMISSION, otherwise CR_IO. */
+ * CR_PERMISSION, ENOMEM → CR_INTERNAL, otherwise CR_IO. */
 cr_status cr_fail_errno(const char *format, ...) CR_PRINTF(1, 2);
 
 /* Puts `prefix: ` in front of the current message (context that only the caller knows) and returns `status`. */

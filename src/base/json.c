@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,11 +13,39 @@ enum {
     WRITE_FLAGS = JSON_REAL_PRECISION(17)
 };
 
+/* Out of memory, jansson says that the text is wrong, or leaves a part out and says nothing: a good file would pass for
+ * a damaged one, a damaged one be written. */
+static _Thread_local bool lacked_memory;
+static pthread_once_t hooked = PTHREAD_ONCE_INIT;
+
+static void *malloc_noted(size_t bytes)
+{
+    void *block = malloc(bytes);
+    lacked_memory = lacked_memory || !block;
+    return block;
+}
+
+static void hook_malloc(void)
+{
+    json_set_alloc_funcs(malloc_noted, free);
+}
+
+static void note_memory(void)
+{
+    pthread_once(&hooked, hook_malloc);
+    lacked_memory = false;
+}
+
 cr_status cr_json_parse(const char *text, size_t bytes, const char *name, json_t **object)
 {
     json_error_t error;
     *object = NULL;
+    note_memory();
     json_t *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
+    if (lacked_memory) {
+        json_decref(root);
+        return cr_fail_context(cr_fail_memory("its JSON", bytes), "%s", name);
+    }
     if (!root)
         return cr_fail(CR_BAD_DATA, "%s:%d:%d: %s", name, error.line, error.column, error.text);
     if (!json_is_object(root)) {
@@ -25,6 +54,17 @@ cr_status cr_json_parse(const char *text, size_t bytes, const char *name, json_t
     }
     *object = root;
     return CR_OK;
+}
+
+char *cr_json_text(const json_t *value, size_t flags)
+{
+    note_memory();
+    char *text = json_dumps(value, flags);
+    if (lacked_memory) {
+        free(text);
+        text = NULL;
+    }
+    return text;
 }
 
 cr_status cr_json_load(const char *path, size_t max_bytes, json_t **object)
@@ -41,7 +81,7 @@ cr_status cr_json_load(const char *path, size_t max_bytes, json_t **object)
 
 cr_status cr_json_save(const char *path, const json_t *object)
 {
-    char *text = json_dumps(object, WRITE_FLAGS | JSON_INDENT(1));
+    char *text = cr_json_text(object, WRITE_FLAGS | JSON_INDENT(1));
     if (!text)
         return cr_fail(CR_INTERNAL, "%s: cannot be written as JSON (out of memory, or text that is not UTF-8)", path);
     size_t bytes = strlen(text);
@@ -53,7 +93,7 @@ cr_status cr_json_save(const char *path, const json_t *object)
 
 char *cr_json_line(const json_t *object)
 {
-    return json_dumps(object, WRITE_FLAGS);
+    return cr_json_text(object, WRITE_FLAGS);
 }
 
 /* The member, or null with a message. */

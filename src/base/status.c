@@ -44,6 +44,8 @@ cr_status cr_fail_errno(const char *format, ...)
         status = CR_MISSING;
     else if (error == EACCES || error == EPERM || error == EROFS)
         status = CR_PERMISSION;
+    else if (error == ENOMEM)
+        status = CR_INTERNAL;
     return cr_fail(status, "%s: %s", text, strerror(error));
 }
 

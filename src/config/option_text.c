@@ -9,7 +9,7 @@
 static cr_status finish_text(FILE *stream, char **written, char **text)
 {
     bool failed = ferror(stream);
-    if (fclose(stream) || failed) {
+    if (fclose(stream) || failed || !*written) { /* null: there was no memory even for an empty text */
         free(*written);
         return cr_fail(CR_INTERNAL, "out of memory for a text");
     }

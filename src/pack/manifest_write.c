@@ -194,7 +194,7 @@ cr_status cr_manifest_write(const char *folder, const cr_sample_table *table, co
     cr_status status;
     char *text = NULL, *path = cr_path_join(folder, CR_MANIFEST_FILE), *whole = NULL, check[CR_HASH_TEXT];
     json_t *json = manifest_json(table, shards, n_shards, rejects);
-    if (!json || !path || !(text = json_dumps(json, JSON_INDENT(1) | JSON_REAL_PRECISION(17)))) {
+    if (!json || !path || !(text = cr_json_text(json, JSON_INDENT(1) | JSON_REAL_PRECISION(17)))) {
         status = cr_fail(CR_INTERNAL, "the manifest cannot be written as JSON (out of memory, or text not in UTF-8)");
         goto done;
     }

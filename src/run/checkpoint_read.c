@@ -217,7 +217,11 @@ static cr_status read_info(const char *folder, int64_t step, cr_checkpoint_info 
     CR_TRY(make_path(folder, step, info->path, sizeof info->path));
     CR_TRY(cr_checkpoint_load(info->path, &file));
     name = beside(info->path, file.tensors);
-    if (!name || stat(name, &found) || found.st_size != file.tensors_bytes || file.step != step) {
+    if (!name) {
+        status = cr_fail_memory("a path", sizeof file.tensors);
+        goto done;
+    }
+    if (stat(name, &found) || found.st_size != file.tensors_bytes || file.step != step) {
         status = cr_fail(CR_BAD_DATA, "%s: its tensors are missing or of another size", info->path);
         goto done;
     }

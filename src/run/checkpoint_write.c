@@ -50,13 +50,15 @@ static cr_status open_folder(const cr_run *run, char **folder)
 }
 
 /* A step that is written a second time must not replace the tensors that its valid JSON still refers to. */
-static void choose_tensors_name(const char *json_path, int64_t step, char name[CR_CHECKPOINT_NAME_MAX])
+static cr_status choose_tensors_name(const char *json_path, int64_t step, char name[CR_CHECKPOINT_NAME_MAX])
 {
     cr_checkpoint_file old;
+    cr_status status = cr_checkpoint_load(json_path, &old);
     snprintf(name, CR_CHECKPOINT_NAME_MAX, "step-%lld.safetensors", (long long)step);
-    if (cr_checkpoint_load(json_path, &old) == CR_OK && !strcmp(old.tensors, name))
+    if (status == CR_OK && !strcmp(old.tensors, name))
         snprintf(name, CR_CHECKPOINT_NAME_MAX, "step-%lld-again.safetensors", (long long)step);
     json_decref(old.state);
+    return status == CR_MISSING || status == CR_BAD_DATA ? CR_OK : status;
 }
 
 static cr_status write_tensors(const char *path, const cr_tensor_view *tensors, int64_t n, uint64_t *bytes,
@@ -83,8 +85,10 @@ static cr_status make_text(const cr_checkpoint_file *file, char **text)
                                "step", (json_int_t)file->step, "tensors", "file", file->tensors, "bytes",
                                (json_int_t)file->tensors_bytes, "hash", file->hash);
     if (!object || json_object_update_missing(object, file->state) ||
-        !(made = json_dumps(object, JSON_INDENT(1) | JSON_REAL_PRECISION(17)))) {
-        status = cr_fail(CR_INTERNAL, "step %lld: the checkpoint's state makes no JSON", (long long)file->step);
+        !(made = cr_json_text(object, JSON_INDENT(1) | JSON_REAL_PRECISION(17)))) {
+        status = cr_fail(CR_INTERNAL,
+                         "step %lld: the checkpoint's state makes no JSON (out of memory, or text that is not UTF-8)",
+                         (long long)file->step);
         goto done;
     }
     size_t bytes = strlen(made);
@@ -216,14 +220,9 @@ cr_status cr_checkpoint_write(cr_run *run, int64_t step, const cr_tensor_view *t
     CR_TRY(open_folder(run, &folder));
     snprintf(name, sizeof name, "step-%lld.json", (long long)step);
     json_path = cr_path_join(folder, name);
-    if (json_path) {
-        choose_tensors_name(json_path, step, file.tensors);
-        tensors_path = cr_path_join(folder, file.tensors);
-    }
-    if (!tensors_path) {
-        status = cr_fail_memory("a path", strlen(folder));
-        goto done;
-    }
+    CR_TRY(json_path ? choose_tensors_name(json_path, step, file.tensors) : cr_fail_memory("a path", strlen(folder)));
+    tensors_path = cr_path_join(folder, file.tensors);
+    CR_TRY(tensors_path ? CR_OK : cr_fail_memory("a path", strlen(folder)));
     CR_TRY(write_tensors(tensors_path, tensors, n, &bytes, file.hash));
     file.tensors_bytes = (int64_t)bytes;
     CR_TRY(cr_run_check(run)); /* as late as can be */

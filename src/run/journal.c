@@ -21,7 +21,7 @@ cr_status cr_run_journal(cr_run *run, const char *event, struct json_t *fields)
     json_t *object = json_pack("{s:s, s:s}", "time", now, "event", event);
     if (!object || (fields && (json_object_get(fields, "time") || json_object_get(fields, "event") ||
                                json_object_update(object, fields)))) {
-        status = cr_fail(CR_INTERNAL, "journal: event %s has impossible fields", event);
+        status = cr_fail(CR_INTERNAL, "journal: event %s has impossible fields, or there is no memory for them", event);
         goto done;
     }
     line = cr_json_line(object);
@@ -76,7 +76,8 @@ static cr_status columns_of_row(const json_t *row, json_t **columns)
     {
         if (!*key || strpbrk(key, ",\"\r\n"))
             return cr_fail(CR_INTERNAL, "metrics.csv: impossible column name '%s'", key);
-        json_array_append_new(*columns, json_string(key));
+        if (json_array_append_new(*columns, json_string(key)))
+            return cr_fail_memory("columns of metrics.csv", strlen(key));
     }
     if (!json_array_size(*columns))
         return cr_fail(CR_INTERNAL, "metrics.csv: a row without columns");

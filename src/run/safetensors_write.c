@@ -1,7 +1,9 @@
 #include "crisol/atomic_file.h"
+#include "crisol/json.h"
 #include "safetensors_file.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,8 +19,13 @@ static cr_status add_entry(const char *path, json_t *header, const cr_tensor_vie
         !cr_tensor_bytes(tensor, &bytes) || bytes != tensor->bytes || (bytes && !tensor->data))
         return cr_fail(CR_INTERNAL, "%s: tensor %s: type, shape and size disagree", path, tensor->name);
     json_t *shape = json_array();
+    bool whole = true; /* a shape that lacks a length would be a damaged file */
     for (int i = 0; i < tensor->rank; i++)
-        json_array_append_new(shape, json_integer(tensor->shape[i]));
+        whole = !json_array_append_new(shape, json_integer(tensor->shape[i])) && whole;
+    if (!whole) {
+        json_decref(shape);
+        return cr_fail_context(cr_fail_memory("a shape", sizeof tensor->shape), "%s", path);
+    }
     json_t *entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype", cr_dtype_name(tensor->dtype), "shape", shape,
                               "data_offsets", (json_int_t)*at, (json_int_t)*at + (json_int_t)bytes);
     if (!entry || json_object_set_new(header, tensor->name, entry))
@@ -38,7 +45,7 @@ static cr_status make_header(const char *path, const cr_tensor_view *tensors, in
     json_t *object = json_object();
     for (int64_t i = 0; i < n; i++)
         CR_TRY(add_entry(path, object, &tensors[i], &at));
-    text = json_dumps(object, JSON_COMPACT);
+    text = cr_json_text(object, JSON_COMPACT);
     if (!text) {
         status = cr_fail(CR_INTERNAL, "%s: out of memory for the header", path);
         goto done;

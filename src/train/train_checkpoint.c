@@ -54,8 +54,13 @@ static cr_status agree_on_hash(cr_trainer *trainer, const char hash[CR_HASH_TEXT
 static json_t *sums_to_json(const cr_epoch_sums *sums)
 {
     json_t *counts = json_array();
+    bool whole = true;
     for (int64_t i = 0; i < sums->confusion.n_classes * sums->confusion.n_classes; i++)
-        json_array_append_new(counts, json_integer(sums->confusion.counts[i]));
+        whole = !json_array_append_new(counts, json_integer(sums->confusion.counts[i])) && whole;
+    if (!whole) { /* one that lacks a count could not be resumed from */
+        json_decref(counts);
+        counts = NULL;
+    }
     return json_pack("{s:o, s:o, s:o}", "loss", cr_json_real(sums->loss), "weight", cr_json_real(sums->weight),
                      "confusion", counts);
 }

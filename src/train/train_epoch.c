@@ -101,10 +101,13 @@ static cr_status write_row(cr_trainer *trainer, const figures *row, const char *
         return CR_OK;
     cr_status status = CR_OK;
     json_t *numbers = json_object();
-    for (int i = 0; i < row->n; i++)
-        json_object_set_new(numbers, row->names[i], cr_json_real(row->values[i]));
+    for (int i = 0; status == CR_OK && i < row->n; i++)
+        if (json_object_set_new(numbers, row->names[i], cr_json_real(row->values[i])))
+            status = cr_fail_memory("an epoch's figures", sizeof *row);
     json_t *event = json_deep_copy(numbers);
-    json_object_set_new(event, "weights", json_string(hash));
+    if (status == CR_OK && json_object_set_new(event, "weights", json_string(hash)))
+        status = cr_fail_memory("an epoch's figures", sizeof *row);
+    CR_TRY(status);
     CR_TRY(cr_run_metrics_row(trainer->run, json_incref(numbers)));
     CR_TRY(cr_run_journal(trainer->run, "epoch", json_incref(event)));
     CR_TRY(cr_trainer_record_epoch(trainer, numbers, hash));
