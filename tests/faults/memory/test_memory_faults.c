@@ -199,7 +199,7 @@ static void check_lines(scratch *it, cr_status status)
 {
     size_t bytes;
     (void)status;
-    assert_ok(cr_run_rewind(open_run, 5, 0, 0));
+    assert_ok(cr_run_rewind(open_run, 3, 0, 0)); /* without the line, or each try would find more of them */
     char *text = scratch_read(it, "run/journal.jsonl", &bytes);
     assert_true(bytes == 0 || text[bytes - 1] == '\n');
     free(text);
@@ -226,6 +226,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_config, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_checkpoint, scratch_setup, scratch_teardown),
     };
+    if (!access("/dev/shm", W_OK)) /* a thousand saves, each with its fsyncs */
+        setenv("TMPDIR", "/dev/shm", 0);
     int n_failed = cmocka_run_group_tests(tests, NULL, NULL);
     tiny_pack_remove();
     printf("allocations that failed: %ld tries, %d lost\n", n_tries, n_failed);
