@@ -23,10 +23,13 @@ train() {
     command=("$crisol" train "$scratch/train.yaml" --output "$scratch/$run" --quiet "$@")
 }
 
-# result RUN: the last weights, and the columns of metrics.csv that are no times
+# result RUN: the last weights, the columns of metrics.csv that are no times, and the same of the journal's epochs: none
+# lost, none twice, each with its weights. A checkpoint may be told of once at most.
 result() {
     (cd "$scratch/$1" && sha256sum "$(printf '%s\n' checkpoints/*.safetensors | sort -V | tail -n 1)" &&
-        cut -d , -f 1-7 metrics.csv && grep -c '"event": "epoch"' journal.jsonl)
+        cut -d , -f 1-7 metrics.csv &&
+        sed -n 's/.*"event": "epoch", \("epoch": [0-9.]*, "step": [0-9.]*\).*\("weights": "[0-9a-f]*"\).*/\1 \2/p' journal.jsonl &&
+        sed -n 's/.*"event": "checkpoint", \("step": [0-9]*\).*/\1 told of twice/p' journal.jsonl | sort | uniq -d)
 }
 
 undisturbed() {
@@ -49,6 +52,29 @@ must_resume() {
         diff "$scratch/undisturbed.txt" "$scratch/resumed.txt" | head -n 4 || true
         cp -r "$scratch/$run" "$scratch/lost-$tries"
     fi
+}
+
+# in_lanes N COMMAND…: the command, with 0 … N-1 as its last argument, N at a time, each with a scratch folder of its own;
+# their tries and losses are added
+in_lanes() {
+    local n=$1 lane pids=()
+    shift
+    for lane in $(seq 0 $((n - 1))); do
+        mkdir -p "$scratch/lane-$lane"
+        cp "$scratch/train.yaml" "$scratch/undisturbed.txt" "$scratch/lane-$lane"
+        (
+            scratch=$scratch/lane-$lane tries=0 losses=0
+            "$@" "$lane"
+            echo "$tries $losses" >"$scratch/count"
+        ) >"$scratch/lane-$lane.txt" 2>&1 &
+        pids+=($!)
+    done
+    wait "${pids[@]}" || true
+    cat "$scratch"/lane-*.txt
+    for lane in $(seq 0 $((n - 1))); do
+        read -r more lost <"$scratch/lane-$lane/count" || fail "lane $lane broke off"
+        tries=$((tries + more)) losses=$((losses + lost))
+    done
 }
 
 # finish WHAT: one line, also for run-all's table
