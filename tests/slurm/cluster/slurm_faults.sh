@@ -74,7 +74,7 @@ echo "ok: slurmd killed and back, the job trains on"
 # the node is gone, with all that ran there: the rest of the job ends by itself and is requeued
 step_pids() { # processes of the job below node n2's slurmd, which name their host
     local pid
-    for pid in $(pgrep -f 'slurmstepd|crisol train .*--output run' || true); do
+    for pid in $(pgrep -f 'slurmstepd|train train.yaml --output run' || true); do
         if [ "$(nsenter -t "$pid" --uts hostname 2>/dev/null)" = n2 ]; then echo "$pid"; fi
     done
 }
@@ -84,6 +84,7 @@ mapfile -t gone < <(step_pids)
 [ "${#gone[@]}" -ge 2 ] || fail "there should be ranks on n2: ${gone[*]}"
 kill -9 "${gone[@]}" 2>/dev/null || true
 wait_for 120 'the requeue after a node was lost' is_requeued "$job" $((requeues + 1))
+rm -rf cluster/spool/n2/* cluster/tmp/n2/* # as after a boot: what a step left there would keep the next from starting
 start_node n2
 wait_for 90 'the start after a node was lost' has_state "$job" RUNNING
 wait_for 60 'going on after a node was lost' has_resumed $((requeues + 1))
