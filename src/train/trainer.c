@@ -100,7 +100,11 @@ static cr_status train(cr_trainer *trainer)
     bool exhausted =
         trainer->stop.patience > 0 && trainer->stop.bad >= trainer->stop.patience; /* already, when resumed */
     bool finished = exhausted || trainer->epoch >= trainer->config->train.epochs;
-    if (!finished && trainer->epoch > 0 && trainer->step_in_epoch == 0) /* resumed: asked before, and perhaps killed */
+    if (finished)
+        CR_TRY(cr_trainer_journal(trainer, "end",
+                                  json_pack("{s:s, s:I}", "reason", exhausted ? "no improvement" : "last epoch",
+                                            "epochs", (json_int_t)trainer->epoch)));
+    else if (trainer->epoch > 0 && trainer->step_in_epoch == 0) /* resumed: asked before, and perhaps killed */
         CR_TRY(ask_whether_to_go_on(trainer));
     while (!finished) {
         bool improved;

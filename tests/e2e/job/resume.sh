@@ -57,11 +57,14 @@ for _ in $(seq 600); do
     sleep 0.1
 done
 # the newest process is a rank: the launcher, whose command line is the same, started before
-kill -USR1 "$(pgrep -n -f "crisol train .*--output $scratch/signalled")"
+rank=$(pgrep -n -f "crisol train .*--output $scratch/signalled")
+kill -USR1 "$rank"
+kill -TERM "$rank" 2>/dev/null || true # a second signal, while the first is obeyed, does no harm
+kill -INT "$rank" 2>/dev/null || true
 code=0
 wait "$launcher" || code=$?
 [ "$code" = 75 ] || fail "a signal to one rank gave exit code $code instead of 75"
-echo "ok: a signal to one rank stopped both with 75"
+echo "ok: a signal to one rank, and two more, stopped both with 75"
 
 # a changed config is refused, naming the option
 expect_code 78 'optimizer.lr' "$crisol" train "$scratch/empty.yaml" --output "$scratch/whole" "${common[@]}" \
