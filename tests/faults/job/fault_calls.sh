@@ -7,6 +7,7 @@
 
 type strace >/dev/null 2>&1 || skip "no strace"
 strace -f -o /dev/null -e inject=fsync:error=EIO:when=99 true 2>/dev/null || skip "strace may not trace here"
+lanes=$(nproc)
 export OMP_NUM_THREADS=1
 sed -i 's/epochs: [0-9]*/epochs: 3/; s/checkpoint_steps: [0-9]*/checkpoint_steps: 0/' "$scratch/train.yaml"
 undisturbed
@@ -37,7 +38,6 @@ inject() {
 }
 
 before=$scratch/before
-lanes=$(nproc)
 injections_of_lane() {
     local i=0 call error
     for call in write pwrite64 fsync fdatasync rename,renameat,renameat2 ftruncate unlink,unlinkat mkdir; do
