@@ -104,9 +104,11 @@ CR_NODISCARD cr_status cr_run_journal(cr_run *run, const char *event, struct jso
  * header (a key that it lacks is CR_BAD_DATA, a column without a key stays empty). Values are numbers, or what
  * cr_json_real() makes. `row` is stolen. */
 CR_NODISCARD cr_status cr_run_metrics_row(cr_run *run, struct json_t *row);
-/* Brings journal and metrics.csv back to a checkpoint of `step`, when they had these sizes, for resuming without lost or
- * doubled lines: cuts off what training will write again. Lines of the journal that tell what happened up to this step
- * ("start", "resume", "stop", "checkpoint", "checkpoint_failed") stay. A shorter file stays as it is, with a warning. */
+/* Brings journal and metrics.csv back to a checkpoint of `step`, when they had these sizes, for resuming without lost
+ * or doubled lines: cuts off what training will write again. Lines of the journal that tell what happened up to this
+ * step
+ * ("start", "resume", "stop", "checkpoint", "checkpoint_failed") stay. A shorter file stays as it is, with a warning.
+ */
 CR_NODISCARD cr_status cr_run_rewind(cr_run *run, int64_t step, int64_t journal_bytes, int64_t metrics_bytes);
 /* The sizes now; 0 for a file that does not exist yet. */
 CR_NODISCARD cr_status cr_run_sizes(cr_run *run, int64_t *journal_bytes, int64_t *metrics_bytes);
