@@ -104,6 +104,7 @@ typedef struct cr_config {
         double time_limit;         /* seconds, 0: off */
         double time_margin;        /* seconds */
         double heartbeat;          /* seconds between two signs of life in the run directory */
+        int64_t journal_steps;     /* 0: off; a line in the journal every so many steps */
         int64_t stop_after_steps;  /* 0: off; ends the run as if stopped, for tests */
         int reduction;             /* cr_reduction: 0 ordered, 1 library */
         double ema;                /* decay, 0: none */

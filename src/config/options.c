@@ -213,6 +213,8 @@ static const cr_option options[] = {
          "Seconds to spare before the time limit, beside those of a step and a checkpoint."),
     REAL(train.heartbeat, "10", 0.05, 3600, ASIDE,
          "Seconds between two signs of life in the run directory; after three without one, another job may take over."),
+    INT(train.journal_steps, "0", 0, INFINITY, ASIDE,
+        "A line with loss and learning rate in the journal every so many steps as well; 0: off."),
     INT(train.stop_after_steps, "0", 0, INFINITY, ASIDE,
         "Stop with a checkpoint after so many steps, as a signal would; 0: off."),
     CHOICE(train.reduction, "ordered", reductions, FIXED,

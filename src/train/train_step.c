@@ -1,8 +1,10 @@
 #include "trainer.h"
 
 #include "crisol/clock.h"
+#include "crisol/json.h"
 #include "stop_flag.h"
 
+#include <jansson.h>
 #include <math.h>
 #include <string.h>
 
@@ -97,10 +99,12 @@ static cr_status add_rows(cr_trainer *trainer, double weight_sum)
                     (long long)trainer->epoch + 1, (long long)trainer->step + 1,
                     (long long)(at / config->data.micro_batch));
             trainer->sums.loss += rows[i].loss;
+            trainer->lately.loss += rows[i].loss;
             cr_confusion_add(&trainer->sums.confusion, trainer->labels[at], rows[i].prediction);
         }
     }
     trainer->sums.weight += weight_sum;
+    trainer->lately.weight += weight_sum;
     return CR_OK;
 }
 
@@ -126,6 +130,20 @@ done:
     return status;
 }
 
+/* The mean loss of the steps since the last such line; the first one after a resume may be of fewer. */
+static cr_status journal_step(cr_trainer *trainer, double lr)
+{
+    int64_t every = trainer->config->train.journal_steps;
+    if (every == 0 || trainer->step % every != 0)
+        return CR_OK;
+    cr_loss_sums lately = trainer->lately;
+    trainer->lately = (cr_loss_sums){0};
+    return cr_trainer_journal(trainer, "step",
+                              json_pack("{s:I, s:I, s:o, s:o}", "step", (json_int_t)trainer->step, "epoch",
+                                        (json_int_t)trainer->epoch + 1, "lr", cr_json_real(lr), "train/loss",
+                                        cr_json_real(lately.loss / lately.weight)));
+}
+
 cr_status cr_trainer_step(cr_trainer *trainer)
 {
     const cr_config *config = trainer->config;
@@ -144,11 +162,13 @@ cr_status cr_trainer_step(cr_trainer *trainer)
     CR_TRY(exchange_rows(trainer, mine));
     CR_TRY(add_rows(trainer, loss.weight_sum));
     CR_TRY(apply_gradient(trainer));
+    double lr = trainer->schedule.lr;
     if (cr_schedule_is_per_step(&trainer->schedule))
         cr_schedule_advance(&trainer->schedule, NAN);
     trainer->times.n_samples += config->data.batch;
     trainer->step_in_epoch++;
     trainer->step++;
+    CR_TRY(journal_step(trainer, lr));
 done:
     return status;
 }

@@ -14,6 +14,10 @@ typedef struct cr_epoch_sums { /* of the steps of the current epoch; the same on
     cr_confusion confusion;
 } cr_epoch_sums;
 
+typedef struct cr_loss_sums { /* of the steps since the journal's latest line about one; the same on every rank */
+    double loss, weight;
+} cr_loss_sums;
+
 typedef struct cr_phase_times { /* seconds of this rank since the epoch began */
     double wait, compute, reduce, update;
     int64_t n_samples; /* global */
@@ -75,6 +79,7 @@ typedef struct cr_trainer {
     int64_t epoch, step_in_epoch, step; /* step counts over all epochs */
     int64_t steps_per_epoch, start_step;
     cr_epoch_sums sums;
+    cr_loss_sums lately;
 
     /* one step's arrays */
     int64_t n_micro;                  /* W */

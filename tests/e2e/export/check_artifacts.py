@@ -4,9 +4,12 @@
 """
 import csv
 import json
+import os
 import sys
 
 import numpy as np
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../support"))
 from philox import BOOTSTRAP, Stream
 
 folder, pack, split = sys.argv[1], sys.argv[2], int(sys.argv[3])

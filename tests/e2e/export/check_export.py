@@ -6,53 +6,23 @@ the importances of the table's columns.
 import csv
 import json
 import os
-import re
 import sys
 
 import h5py
 import numpy as np
 import torch
-import torchvision
-from philox import PERMUTE, Stream
 from safetensors.torch import load_file
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../support"))
+from fused_model import FusedModel, encode, normalise
+from philox import PERMUTE, Stream
 
 model_file, folder, pack, split = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
 tolerance = float(sys.argv[5]) if len(sys.argv) > 5 else 1e-4
 tensors = load_file(model_file)
 
 
-def sequential(prefix):
-    """nn.Sequential(Linear, ReLU, Dropout, …) as its tensors' numbers say; the head ends in a Linear."""
-    numbers = sorted(int(m[1]) for m in (re.fullmatch(prefix + r"\.(\d+)\.weight", name) for name in tensors) if m)
-    modules = []
-    for number in numbers:
-        outputs, inputs = tensors[f"{prefix}.{number}.weight"].shape
-        modules += [torch.nn.Linear(inputs, outputs), torch.nn.ReLU(), torch.nn.Dropout(0.5)]
-        assert number == len(modules) - 3
-    return torch.nn.Sequential(*(modules[:-2] if prefix == "head" else modules))
-
-
-class Fusion(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        blocks = len({name.split(".")[2] for name in tensors if name.startswith("image.layer3.")})
-        if blocks:
-            deep = "image.layer1.0.conv3.weight" in tensors
-            backbone = "resnet50" if deep else {2: "resnet18", 6: "resnet34"}[blocks]
-            self.image = getattr(torchvision.models, backbone)()
-            self.image.fc = torch.nn.Identity()
-        if any(name.startswith("metadata.") for name in tensors):
-            self.metadata = sequential("metadata")
-        self.head = sequential("head")
-
-    def forward(self, features, table):
-        parts = [features] if features is not None else []
-        if table is not None:
-            parts.append(self.metadata(table) if hasattr(self, "metadata") else table)
-        return self.head(torch.cat(parts, 1))
-
-
-model = Fusion()
+model = FusedModel(tensors)
 model.load_state_dict(tensors, strict=True)
 model.eval()
 assert all(t.dtype == torch.float32 or n.endswith("num_batches_tracked") for n, t in tensors.items())
@@ -69,31 +39,13 @@ arrays = np.load(f"{folder}/predictions.npz")
 ids, labels = arrays["ids"].tolist(), arrays["labels"]
 raw = np.stack([raw[name] for name in ids])
 
-
-def encode(rows):
-    parts = []
-    for c in manifest["columns"]:
-        cells = rows[:, c["feature"] : c["feature"] + c["n_features"]].astype(np.float64)
-        if c["kind"] == "numeric":
-            parts.append(np.nan_to_num((cells - c["mean"]) / c["deviation"]))
-            if c["missing_train"]:
-                parts.append(np.isnan(cells))
-        elif c["kind"] == "categorical":
-            parts.append(cells == np.arange(len(c["words"])))
-        else:
-            parts.append(np.nan_to_num(cells))
-    return torch.tensor(np.concatenate(parts, 1), dtype=torch.float32)
-
-
 with torch.no_grad():
     features = None
     if hasattr(model, "image"):
-        pixels = torch.from_numpy(np.stack([images[name] for name in ids])).permute(0, 3, 1, 2) / 255
-        mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-        pixels = (pixels - mean[:, None, None]) / deviation[:, None, None]
+        pixels = normalise(np.stack([images[name] for name in ids]))
         features = torch.cat([model.image(part) for part in pixels.split(8)])
     has_table = hasattr(model, "metadata") or features is None
-    logits = model(features, encode(raw) if has_table else None).numpy()
+    logits = model(features, encode(manifest, raw) if has_table else None).numpy()
     worst = np.abs(logits - arrays["logits"]).max() / np.abs(arrays["logits"]).max()
     print(f"logits of {len(ids)} samples: measured {worst:.2e}, allowed {tolerance:.0e}")
     assert worst <= tolerance
@@ -102,7 +54,7 @@ with torch.no_grad():
         sys.exit(0)
 
     def accuracy(rows):
-        return float((model(features, encode(rows)).numpy().argmax(1) == labels).mean())
+        return float((model(features, encode(manifest, rows)).numpy().argmax(1) == labels).mean())
 
     seed, base = json.load(open(f"{folder}/metrics.json"))["intervals"]["seed"], accuracy(raw)
     rows = {row["column"]: row for row in csv.DictReader(open(f"{folder}/importance.csv"))}

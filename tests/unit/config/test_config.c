@@ -110,7 +110,7 @@ static void wrong_files_are_refused_at_their_place(void **state)
     refuses("train: {zzz: 1}\n", "f.yaml:1:9: unknown option 'train.zzz'; known in train are epochs, precision, seed, "
                                  "monitor, mode, patience, min_delta, keep_last, keep_best, checkpoint_epochs, "
                                  "checkpoint_steps, checkpoint_seconds, time_limit, time_margin, heartbeat, "
-                                 "stop_after_steps, reduction, ema, watchdog");
+                                 "journal_steps, stop_after_steps, reduction, ema, watchdog");
     refuses("data.batch: 4\n", "f.yaml:1:1: unknown option 'data.batch'; sections are nested, without points in a key");
     refuses("data: 5\n", "f.yaml:1:7: 'data' must be a map, not '5'");
     refuses("- data\n", "f.yaml:1:1: the value must be a map, not a list");

@@ -24,9 +24,12 @@ class Stream:
             self.words = self._block()
         return self.words.pop(0)
 
-    def below(self, n):
+    def u64(self):
         low = self.u32()
-        return (self.u32() << 32 | low) * n >> 64
+        return self.u32() << 32 | low
+
+    def below(self, n):
+        return self.u64() * n >> 64
 
 
-BOOTSTRAP, PERMUTE = 9, 10
+ORDER, BOOTSTRAP, PERMUTE = 2, 9, 10
