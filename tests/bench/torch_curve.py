@@ -166,10 +166,11 @@ def main():
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--seeds", type=int, default=3, help="other orders")
     parser.add_argument("--window", type=int, default=10, help="steps that a point of the smoothed curves is the mean of")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of PyTorch")
     parser.add_argument("--output", default="runs/curve")
     parser.add_argument("--set", action="append", default=[])
     args = parser.parse_args()
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(args.threads)
 
     # The first weights: a step of rate 0 leaves them as they are (its batch norms' statistics play no part in training).
     start = crisol_train(args, "start", "optimizer.lr=0", "train.stop_after_steps=1")

@@ -29,7 +29,7 @@ train frozen 3 --set model.freeze=layer2 --set model.unfreeze_epoch=1 --set trai
 train averaged 3 --set train.ema=0.75 --set train.checkpoint_steps=1
 train named 1 "${sgd[@]}" --set 'loss.class_weights={striped-small: 0, dotted-small: 0.5, striped-large: 2, dotted-large: 1}'
 "$crisol" train "$scratch/empty.yaml" --output "$scratch/run-watched" --quiet --set "data.pack=$pack" --set model.inputs=metadata \
-    --set train.epochs=2 --set train.ema=0.5 --set train.monitor=val/ece
+    --set train.epochs=2 --set train.ema=0.5 --set train.monitor=val/ece --set train.journal_steps=1
 "$crisol" eval "$scratch/run-watched" --split val --checkpoint last --quiet
 "$crisol" export "$scratch/run-averaged" --output "$scratch/averaged.safetensors" --checkpoint last
 
@@ -127,6 +127,11 @@ figures = ["accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "precisio
            "roc_auc_macro", "average_precision_macro", "log_loss", "top2_accuracy", "ece", "odir_score"]
 for figure in figures:
     check(abs(float(row["val/" + figure]) - evaluated[figure]) < 1e-12, f"val/{figure} is what crisol eval finds")
+with open(scratch + "/run-watched/journal.jsonl") as f:
+    steps = [event for event in map(json.loads, f) if event["event"] == "step"]
+losses = [event["train/loss"] for event in steps if event["epoch"] == 2]
+check([event["step"] for event in steps] == list(range(1, int(row["step"]) + 1)), "the journal has a line a step")
+check(abs(sum(losses) / len(losses) - float(row["train/loss"])) < 1e-12, "their mean is the epoch's loss")
 with open(scratch + "/run-watched/checkpoints/" + max(os.listdir(scratch + "/run-watched/checkpoints"))[:-11] + "json") as f:
     check(json.load(f)["metric"] == float(row["val/ece"]), "the checkpoint knows the figure that is monitored")
 check(any(x != y for x, y in zip(step("named")["head.0.weight"], free["head.0.weight"])), "weights by name take part")
