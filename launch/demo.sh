@@ -71,6 +71,10 @@ if [ "$which" = synthetic ]; then
     data=$runs/data
 else
     config=configs/$which.yaml
+    # Processors without bf16 instructions refuse it; a GPU has them.
+    if ! grep -Eq 'avx512_bf16|amx_bf16' /proc/cpuinfo && [ ! -e /dev/nvidia0 ]; then
+        sets+=(--set train.precision=f32)
+    fi
 fi
 
 if [ ! -e "$pack/manifest.json" ]; then

@@ -48,7 +48,9 @@ CR_NODISCARD cr_status cr_probability_scores_compute(int64_t n, int64_t n_classe
                                                      const int32_t *labels, cr_probability_scores *scores,
                                                      double *roc_auc, double *average_precision);
 
-/* The score of the ODIR-2019 challenge as its published script computes it, over all n · n_classes pairs of sample and
+/* The score of the ODIR-2019 challenge (odir2019.grand-challenge.org/task) as its published script computes it
+ * (ODIR_evaluation.py, Shanggong Medical Technology, July 2019, function ODIR_Metrics; a public copy is in
+ * github.com/serdna1/ODIR-5K-multi-label-classification), over all n · n_classes pairs of sample and
  * class pooled together (is this the sample's class? yes when its probability is above 0.5): Cohen's kappa of the
  * pairs, their F1 with average="micro" (both answers counted, so it is the share of right answers), the ROC AUC of the
  * pairs; score is the mean of the three. The challenge counts patients with several labels; here a sample has one
