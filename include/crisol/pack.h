@@ -74,6 +74,11 @@ int64_t cr_pack_group(const cr_pack *pack, cr_split split, int64_t sample);
  * blocking, no allocation. Errors: CR_IO; CR_BAD_DATA naming shard and sample. */
 CR_NODISCARD cr_status cr_pack_read_image(const cr_pack *pack, cr_split split, int64_t sample, uint8_t *image);
 
+/* Where a split's images were found when the pack was made: paths below the recipe's image root, in the split's order.
+ * *paths [n_samples], texts included, is one block for the caller to free(); null if the pack does not say (made before
+ * it did). Errors: CR_MISSING, CR_BAD_DATA (samples.csv is not what the manifest says), CR_IO, CR_PERMISSION. Local. */
+CR_NODISCARD cr_status cr_pack_read_paths(const cr_pack *pack, cr_split split, char ***paths);
+
 /* Writes a sample's image as a PNG file, atomically, after checking it. Errors: as above; CR_PERMISSION, CR_MISSING. */
 CR_NODISCARD cr_status cr_pack_write_png(const cr_pack *pack, cr_split split, int64_t sample, const char *path);
 

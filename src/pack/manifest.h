@@ -13,6 +13,7 @@
 
 #define CR_MANIFEST_FILE "manifest.json"
 #define CR_MANIFEST_REJECTS "rejects.csv"
+#define CR_MANIFEST_SAMPLES "samples.csv"
 #define CR_MANIFEST_FORMAT "crisol-pack"
 
 /* The file's last member: XXH3-128 of all bytes before these. */
@@ -53,6 +54,7 @@ typedef struct cr_manifest {
     cr_shard_entry *shards; /* by split, then by index */
     int64_t n_shards, n_samples[CR_N_SPLITS];
     cr_file_entry rejects;
+    cr_file_entry samples;    /* an empty hash: the pack was made before there was such a list */
     const char *leak_warning; /* borrowed from json, or null */
 } cr_manifest;
 
@@ -62,7 +64,8 @@ void cr_manifest_destroy(cr_manifest **manifest);
 
 /* Writes it atomically: the commit point. `id` receives the pack id. */
 CR_NODISCARD cr_status cr_manifest_write(const char *folder, const cr_sample_table *table, const cr_shard_entry *shards,
-                                         int64_t n_shards, const cr_file_entry *rejects, char id[CR_HASH_TEXT]);
+                                         int64_t n_shards, const cr_file_entry *rejects, const cr_file_entry *samples,
+                                         char id[CR_HASH_TEXT]);
 
 /* "age", or "tags=Historia" for one word of a list: one name a feature, malloc'ed. */
 CR_NODISCARD cr_status cr_feature_names_create(const cr_column *columns, int64_t n_columns, int64_t n_features,

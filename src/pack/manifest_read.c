@@ -235,20 +235,20 @@ done:
     return status;
 }
 
-static cr_status read_rejects(cr_manifest *m, const char *where)
+static cr_status read_list(const cr_manifest *m, const char *key, const char *expected, const char *where,
+                           cr_file_entry *entry)
 {
     json_t *file = NULL;
     const char *name = NULL;
     int64_t bytes = 0;
     cr_status status;
-    CR_TRY(cr_json_get_object(m->json, "rejects_file", where, &file));
+    CR_TRY(cr_json_get_object(m->json, key, where, &file));
     CR_TRY(cr_json_get_string(file, "name", where, &name));
     CR_TRY(cr_json_get_int(file, "bytes", where, 0, INT64_MAX, &bytes));
-    CR_TRY(read_hash(file, "xxh3_128", where, m->rejects.hash));
-    m->rejects.bytes = (uint64_t)bytes;
-    if (strcmp(name, CR_MANIFEST_REJECTS))
-        return cr_fail(CR_BAD_DATA, "%s: the list of rejects is called \"%s\" where %s is due", where, name,
-                       CR_MANIFEST_REJECTS);
+    CR_TRY(read_hash(file, "xxh3_128", where, entry->hash));
+    entry->bytes = (uint64_t)bytes;
+    if (strcmp(name, expected))
+        return cr_fail(CR_BAD_DATA, "%s: the list in %s is called \"%s\" where %s is due", where, key, name, expected);
 done:
     return status;
 }
@@ -268,7 +268,9 @@ static cr_status read_members(cr_manifest *m, const char *where)
     CR_TRY(read_classes(m, where));
     CR_TRY(read_columns(m, where));
     CR_TRY(read_shards(m, where));
-    CR_TRY(read_rejects(m, where));
+    CR_TRY(read_list(m, "rejects_file", CR_MANIFEST_REJECTS, where, &m->rejects));
+    if (json_object_get(m->json, "samples_file"))
+        CR_TRY(read_list(m, "samples_file", CR_MANIFEST_SAMPLES, where, &m->samples));
     m->leak_warning = json_string_value(json_object_get(m->json, "leak_warning"));
 done:
     return status;

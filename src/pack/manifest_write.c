@@ -170,30 +170,35 @@ static json_t *seed_json(uint64_t seed)
     return seed <= INT64_MAX ? json_integer((json_int_t)seed) : json_string(text);
 }
 
+static json_t *file_json(const char *name, const cr_file_entry *file)
+{
+    return json_pack("{s:s, s:I, s:s}", "name", name, "bytes", (json_int_t)file->bytes, "xxh3_128", file->hash);
+}
+
 static json_t *manifest_json(const cr_sample_table *table, const cr_shard_entry *shards, int64_t n_shards,
-                             const cr_file_entry *rejects)
+                             const cr_file_entry *rejects, const cr_file_entry *samples)
 {
     json_t *image =
         json_pack("{s:i, s:i, s:i, s:s, s:s}", "height", CR_PACK_IMAGE_SIZE, "width", CR_PACK_IMAGE_SIZE, "channels",
                   CR_IMAGE_CHANNELS, "resize", table->resize == CR_RESIZE_CROP ? "crop" : "squash", "exif",
                   table->apply_exif ? "apply" : "ignore");
-    json_t *file = json_pack("{s:s, s:I, s:s}", "name", CR_MANIFEST_REJECTS, "bytes", (json_int_t)rejects->bytes,
-                             "xxh3_128", rejects->hash);
-    return json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:I, s:o, s:s?, s:s}", "format",
+    return json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:I, s:o, s:s?, s:s}", "format",
                      CR_MANIFEST_FORMAT, "version", CR_MANIFEST_VERSION, "image", image, "classes",
                      texts(table->class_names, table->n_classes), "columns", columns_json(table), "splits",
                      splits_json(table), "shards", shards_json(shards, n_shards), "rows", rows_json(table), "rejects",
-                     rejects_json(table), "rejects_file", file, "max_rejects", table->max_rejects, "shard_samples",
+                     rejects_json(table), "rejects_file", file_json(CR_MANIFEST_REJECTS, rejects), "samples_file",
+                     file_json(CR_MANIFEST_SAMPLES, samples), "max_rejects", table->max_rejects, "shard_samples",
                      (json_int_t)table->shard_samples, "seed", seed_json(table->seed), "leak_warning",
                      table->leak_warning, "recipe", table->recipe_text);
 }
 
 cr_status cr_manifest_write(const char *folder, const cr_sample_table *table, const cr_shard_entry *shards,
-                            int64_t n_shards, const cr_file_entry *rejects, char id[CR_HASH_TEXT])
+                            int64_t n_shards, const cr_file_entry *rejects, const cr_file_entry *samples,
+                            char id[CR_HASH_TEXT])
 {
     cr_status status;
     char *text = NULL, *path = cr_path_join(folder, CR_MANIFEST_FILE), *whole = NULL, check[CR_HASH_TEXT];
-    json_t *json = manifest_json(table, shards, n_shards, rejects);
+    json_t *json = manifest_json(table, shards, n_shards, rejects, samples);
     if (!json || !path || !(text = cr_json_text(json, JSON_INDENT(1) | JSON_REAL_PRECISION(17)))) {
         status = cr_fail(CR_INTERNAL, "the manifest cannot be written as JSON (out of memory, or text not in UTF-8)");
         goto done;

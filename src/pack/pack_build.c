@@ -79,26 +79,30 @@ done:
     return status;
 }
 
-/* rejects.csv and, last of all, the manifest. */
+/* rejects.csv, samples.csv and, last of all, the manifest. */
 static cr_status write_lists(cr_pack_job *job, char id[CR_HASH_TEXT])
 {
     int64_t n = job->plan.n_shards;
     char *path = cr_path_join(job->folder, CR_MANIFEST_REJECTS);
+    char *list = cr_path_join(job->folder, CR_MANIFEST_SAMPLES);
     cr_shard_entry *entries = malloc((size_t)n * sizeof *entries);
-    cr_file_entry rejects = {0};
+    cr_file_entry rejects = {0}, samples = {0};
     cr_status status;
-    if (!path || !entries) {
+    if (!path || !list || !entries) {
         status = cr_fail_memory("a list of shards", (size_t)n * sizeof *entries);
         goto done;
     }
     CR_TRY(cr_rejects_write(path, job->table));
     CR_TRY(cr_hash_file(path, &rejects.bytes, rejects.hash));
+    CR_TRY(cr_samples_write(list, job->table, &job->plan));
+    CR_TRY(cr_hash_file(list, &samples.bytes, samples.hash));
     for (int64_t i = 0; i < n; i++)
         entries[i] = job->plan.shards[i].entry;
     cr_sample_table_statistics(job->table);
-    CR_TRY(cr_manifest_write(job->folder, job->table, entries, n, &rejects, id));
+    CR_TRY(cr_manifest_write(job->folder, job->table, entries, n, &rejects, &samples, id));
 done:
     free(path);
+    free(list);
     free(entries);
     return status;
 }

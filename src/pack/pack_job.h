@@ -57,6 +57,8 @@ CR_NODISCARD cr_status cr_pack_close_gaps(cr_pack_job *job);
 /* Writes the tables, takes the hashes and brings every shard to the disk. */
 CR_NODISCARD cr_status cr_pack_finish_shards(cr_pack_job *job);
 
+/* samples.csv: the plan's samples in their order, each with the path of its image. */
+CR_NODISCARD cr_status cr_samples_write(const char *path, const cr_sample_table *table, const cr_pack_plan *plan);
 /* rejects.csv, and "279 missing file, 2 damaged image" for people. */
 CR_NODISCARD cr_status cr_rejects_write(const char *path, const cr_sample_table *table);
 void cr_rejects_summary(const cr_sample_table *table, char *text, size_t bytes);

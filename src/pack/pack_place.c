@@ -18,7 +18,7 @@
 /* A name that packing gives to a file. */
 static bool is_pack_file(const char *name)
 {
-    if (!strcmp(name, CR_MANIFEST_FILE) || !strcmp(name, CR_MANIFEST_REJECTS))
+    if (!strcmp(name, CR_MANIFEST_FILE) || !strcmp(name, CR_MANIFEST_REJECTS) || !strcmp(name, CR_MANIFEST_SAMPLES))
         return true;
     for (int s = 0; s < CR_N_SPLITS; s++) {
         const char *split = cr_split_name((cr_split)s);
@@ -39,7 +39,7 @@ static bool is_pack_file(const char *name)
 /* Also files that an interrupted write of one of them left: a pack's own name, then something. */
 static bool is_leftover(const char *name)
 {
-    return strstr(name, CR_MANIFEST_FILE) || strstr(name, CR_MANIFEST_REJECTS);
+    return strstr(name, CR_MANIFEST_FILE) || strstr(name, CR_MANIFEST_REJECTS) || strstr(name, CR_MANIFEST_SAMPLES);
 }
 
 /* Deletes the files of a pack and then the folder. What is not a pack's stays, and so does the folder then. */

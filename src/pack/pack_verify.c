@@ -124,20 +124,20 @@ static cr_status verify_shard(const cr_manifest *m, const cr_shard_entry *e, int
     return status;
 }
 
-static cr_status verify_rejects(const cr_manifest *m, const char *folder, cr_pack_damage *damage)
+static cr_status verify_list(const char *folder, const char *name, const cr_file_entry *entry, cr_pack_damage *damage)
 {
-    char *path = cr_path_join(folder, CR_MANIFEST_REJECTS), hash[CR_HASH_TEXT];
+    char *path = cr_path_join(folder, name), hash[CR_HASH_TEXT];
     uint64_t bytes = 0;
     if (!path)
         return cr_fail_memory("a path", strlen(folder));
     cr_status status = cr_hash_file(path, &bytes, hash);
     free(path);
-    if (status == CR_OK && bytes == m->rejects.bytes && !strcmp(hash, m->rejects.hash))
+    if (status == CR_OK && bytes == entry->bytes && !strcmp(hash, entry->hash))
         return CR_OK;
     if (status != CR_OK && status != CR_MISSING)
         return status;
     damage->n_files++;
-    note_first(damage, "%s", CR_MANIFEST_REJECTS);
+    note_first(damage, "%s", name);
     return CR_OK;
 }
 
@@ -163,7 +163,9 @@ cr_status cr_pack_verify(const char *folder, cr_pack_damage *damage)
         cr_log_progress(false, "verifying shard %lld of %lld", (long long)i + 1, (long long)m->n_shards);
         CR_TRY(verify_shard(m, &m->shards[i], descriptor, damage));
     }
-    CR_TRY(verify_rejects(m, folder, damage));
+    CR_TRY(verify_list(folder, CR_MANIFEST_REJECTS, &m->rejects, damage));
+    if (*m->samples.hash)
+        CR_TRY(verify_list(folder, CR_MANIFEST_SAMPLES, &m->samples, damage));
     if (damage->n_files || damage->n_samples)
         status = cr_fail(CR_BAD_DATA, "%s: damaged; first: %s; damaged samples: %lld, files: %lld", folder,
                          damage->first, (long long)damage->n_samples, (long long)damage->n_files);

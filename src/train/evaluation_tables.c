@@ -85,13 +85,17 @@ static void print_value(FILE *out, const cr_column *column, const float *raw)
     cr_file_text_cell(out, text);
 }
 
-static void print_mistake(FILE *out, const cr_evaluation *evaluation, const cr_figures *f, const mistake *m)
+/* `paths` of the split's images, or null. */
+static void print_mistake(FILE *out, const cr_evaluation *evaluation, const cr_figures *f, char *const *paths,
+                          const mistake *m)
 {
     const cr_session *session = evaluation->session;
     const cr_subset *subset = &session->subsets[evaluation->split];
     int64_t sample = subset->samples[m->at];
     const float *raw = cr_pack_metadata(session->pack, evaluation->split, sample);
     cr_file_text_cell(out, cr_pack_sample_id(session->pack, evaluation->split, sample));
+    putc(',', out);
+    cr_file_text_cell(out, paths ? paths[sample] : "");
     fprintf(out, ",%lld,", (long long)sample);
     cr_file_text_cell(out, session->class_names[subset->labels[m->at]]);
     putc(',', out);
@@ -111,25 +115,31 @@ cr_status cr_write_errors(const cr_evaluation *evaluation, const cr_figures *f, 
     const int32_t *labels = session->subsets[evaluation->split].labels;
     int64_t n = 0;
     cr_file_text t;
+    char **paths = NULL;
+    cr_status status = cr_pack_read_paths(session->pack, evaluation->split, &paths);
+    if (status != CR_OK)
+        return status;
     mistake *mistakes = malloc((size_t)f->n * sizeof *mistakes);
-    cr_status status = mistakes ? cr_file_text_open(&t) : cr_fail_memory("mistakes", (size_t)f->n * sizeof *mistakes);
+    status = mistakes ? cr_file_text_open(&t) : cr_fail_memory("mistakes", (size_t)f->n * sizeof *mistakes);
     if (status != CR_OK) {
         free(mistakes);
+        free(paths);
         return status;
     }
     for (int64_t i = 0; i < f->n; i++)
         if (f->predictions[i] != labels[i])
             mistakes[n++] = (mistake){f->probabilities[i * f->n_classes + f->predictions[i]], i};
     qsort(mistakes, (size_t)n, sizeof *mistakes, compare_mistakes);
-    fputs("id,sample,label,prediction,confidence,label_probability", t.stream);
+    fputs("id,path,sample,label,prediction,confidence,label_probability", t.stream);
     for (int64_t c = 0; c < cr_pack_n_columns(session->pack); c++) {
         putc(',', t.stream);
         cr_file_text_cell(t.stream, cr_pack_column(session->pack, c)->name);
     }
     putc('\n', t.stream);
     for (int64_t i = 0; i < n; i++)
-        print_mistake(t.stream, evaluation, f, &mistakes[i]);
+        print_mistake(t.stream, evaluation, f, paths, &mistakes[i]);
     free(mistakes);
+    free(paths);
     return cr_file_text_save(&t, folder, "errors.csv");
 }
 

@@ -37,8 +37,11 @@ expected = [ids[i] for i in wrong[np.argsort(-confidence, kind="stable")]]
 errors = list(csv.DictReader(open(f"{folder}/errors.csv")))
 assert [row["id"] for row in errors] == expected
 manifest = json.load(open(f"{pack}/manifest.json"))
-assert list(errors[0])[6:] == [column["name"] for column in manifest["columns"]]
-print(f"ok: errors.csv lists the {len(errors)} wrong samples by confidence, with all columns")
+assert list(errors[0])[7:] == [column["name"] for column in manifest["columns"]]
+with open(f"{pack}/samples.csv", newline="") as file:
+    paths = {row["id"]: row["path"] for row in csv.DictReader(file)}
+assert all(row["path"] and row["path"] == paths[row["id"]] for row in errors)
+print(f"ok: errors.csv lists the {len(errors)} wrong samples by confidence, with path and all columns")
 
 counts = list(csv.DictReader(open(f"{folder}/class_frequencies.csv")))
 part = ("train", "val", "test")[split]

@@ -80,8 +80,14 @@ static void test_content(void **state)
     assert_int_equal(cr_pack_column(pack, 0)->kind, CR_COLUMN_NUMERIC);
     assert_null(cr_pack_leak_warning(pack));
     for (int s = 0; s < CR_N_SPLITS; s++) {
-        for (int64_t i = 0; i < cr_pack_n_samples(pack, (cr_split)s); i++, n++)
+        char **paths = NULL;
+        assert_int_equal(cr_pack_read_paths(pack, (cr_split)s, &paths), CR_OK);
+        for (int64_t i = 0; i < cr_pack_n_samples(pack, (cr_split)s); i++, n++) {
             check_sample(&c, pack, (cr_split)s, i);
+            assert_memory_equal(paths[i], "images/", 7);
+            assert_string_equal(paths[i] + 7, cr_pack_sample_id(pack, (cr_split)s, i));
+        }
+        free(paths);
         assert_true(cr_pack_n_samples(pack, (cr_split)s) > 0);
     }
     assert_int_equal(n, PACK_CASE_ROWS);

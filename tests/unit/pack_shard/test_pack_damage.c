@@ -191,10 +191,23 @@ static void test_manifest_and_rejects(void **state)
     pack_case_write(path, data, bytes);
     free(data);
     snprintf(path, sizeof path, "%s", pack_case_path(c.output, "rejects.csv"));
+    data = pack_case_read(path, &bytes);
+    uint8_t kept = data[30];
+    free(data);
     poke(path, 30, '~');
     assert_int_equal(cr_pack_verify(c.output, &damage), CR_BAD_DATA);
     assert_string_equal(damage.first, "rejects.csv");
     assert_int_equal(cr_pack_open(c.output, &pack), CR_OK); /* training does not need it */
+    cr_pack_close(&pack);
+    poke(path, 30, kept);
+    snprintf(path, sizeof path, "%s", pack_case_path(c.output, "samples.csv"));
+    poke(path, 30, '~');
+    assert_int_equal(cr_pack_verify(c.output, &damage), CR_BAD_DATA);
+    assert_string_equal(damage.first, "samples.csv");
+    char **paths = NULL;
+    assert_int_equal(cr_pack_open(c.output, &pack), CR_OK);
+    assert_int_equal(cr_pack_read_paths(pack, CR_SPLIT_TRAIN, &paths), CR_BAD_DATA);
+    assert_null(paths);
     cr_pack_close(&pack);
     pack_case_clear(&c);
 }

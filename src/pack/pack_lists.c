@@ -1,4 +1,5 @@
-/* The rows that were refused, as a table and as a sentence. */
+/* Tables for people beside the shards: the rows that were refused (also as a sentence), and where each sample's image
+ * was found. */
 #include "pack_job.h"
 
 #include "crisol/atomic_file.h"
@@ -23,6 +24,44 @@ static void write_cell(FILE *out, const char *text)
     fputc('"', out);
 }
 
+/* Closes the stream of a text in memory and saves the text. */
+static cr_status save_list(FILE *out, char **text, const size_t *bytes, const char *path)
+{
+    bool failed = ferror(out) != 0;
+    cr_status status;
+    if (fclose(out) || failed)
+        status = cr_fail_memory("a list", *bytes);
+    else
+        status = cr_atomic_file_save(path, *text, *bytes);
+    free(*text);
+    return status;
+}
+
+cr_status cr_samples_write(const char *path, const cr_sample_table *table, const cr_pack_plan *plan)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    int64_t sample[CR_N_SPLITS] = {0};
+    FILE *out = open_memstream(&text, &bytes);
+    if (!out)
+        return cr_fail_memory("the list of samples", 0);
+    fputs("split,sample,id,path\n", out);
+    for (int64_t s = 0; s < plan->n_shards; s++) {
+        const cr_planned_shard *shard = &plan->shards[s];
+        for (int64_t i = 0; i < shard->entry.n_samples; i++) {
+            const cr_sample_row *row = &table->rows[shard->rows[i]];
+            char id[CR_PACK_ID_BYTES + 1] = "";
+            memcpy(id, row->id, CR_PACK_ID_BYTES);
+            fprintf(out, "%s,%lld,", cr_split_name(shard->entry.split), (long long)sample[shard->entry.split]++);
+            write_cell(out, id);
+            fputc(',', out);
+            write_cell(out, row->image);
+            fputc('\n', out);
+        }
+    }
+    return save_list(out, &text, &bytes, path);
+}
+
 cr_status cr_rejects_write(const char *path, const cr_sample_table *table)
 {
     char *text = NULL;
@@ -41,14 +80,7 @@ cr_status cr_rejects_write(const char *path, const cr_sample_table *table)
         }
         fputc('\n', out);
     }
-    bool failed = ferror(out) != 0;
-    cr_status status;
-    if (fclose(out) || failed)
-        status = cr_fail_memory("the list of rejects", bytes);
-    else
-        status = cr_atomic_file_save(path, text, bytes);
-    free(text);
-    return status;
+    return save_list(out, &text, &bytes, path);
 }
 
 typedef struct reason_count {
