@@ -27,7 +27,6 @@ static cr_status look(cr_comm *comm, finding *mine)
     if (!found)
         return cr_fail_memory("a list of GPUs", sizeof *found);
     cr_cuda_devices_find(found);
-    memset(mine, 0, sizeof *mine);
     mine->n = found->n;
     mine->is_half_there = found->is_half_there;
     memcpy(mine->why_not, found->why_not, sizeof mine->why_not);
@@ -87,7 +86,7 @@ cr_status cr_device_open(cr_comm *comm, const cr_config *config, cr_backend **ba
 {
     cr_status status = CR_OK;
     int n_ranks = cr_comm_size(comm);
-    finding mine, *all = NULL;
+    finding mine = {0}, *all = NULL;
     *shared = false;
     if (config->device.name == CR_DEVICE_CPU)
         return open_cpu(comm, backend);
