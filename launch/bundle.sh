@@ -6,6 +6,7 @@
 #   --output FOLDER    made anew; refused when it is there and is no bundle
 #   --crisol BINARY    default: build/release/crisol
 #   --limit MB         largest size, in millions of bytes (default: 60)
+#   --archive FILE     the folder once more as a .tar.gz, about a third of it
 #   PROGRAM …          further programs of the build that shall travel, tests for example; a PROGRAM that is no ELF file
 #                      goes in as it is
 #
@@ -24,17 +25,18 @@ stop() {
     exit "$1"
 }
 
-output='' crisol=$source_folder/build/release/crisol limit=60
+output='' crisol=$source_folder/build/release/crisol limit=60 archive=''
 programs=()
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help) usage && exit 0 ;;
-        --output | --crisol | --limit)
+        --output | --crisol | --limit | --archive)
             [ $# -ge 2 ] || stop 64 "$1 needs a value"
             case $1 in
                 --output) output=$2 ;;
                 --crisol) crisol=$2 ;;
                 --limit) limit=$2 ;;
+                --archive) archive=$2 ;;
             esac
             shift
             ;;
@@ -98,8 +100,8 @@ done
 take "$(command -v mpirun)" bin
 take "$(command -v orted)" bin
 
-# Open MPI's plugins, without those for what Crisol does not use (files, SHMEM, windows, process topologies), those that need a
-# network's own library, and other launchers'. With the one for ssh, mpirun would not start where there is no ssh.
+# Open MPI's plugins, without those for what Crisol does not use (files, SHMEM, windows, process topologies, sums of floats), those
+# that need a network's own library, and those of other launchers: with the one for ssh, mpirun does not start where there is no ssh.
 where() { # NAME of a folder in ompi_info's list → path
     ompi_info --parsable --path "$1" | sed -n 's/^path:[^:]*://p'
 }
@@ -112,8 +114,9 @@ for plugin in "$plugins"/mca_*.so; do
     esac
     case ${plugin##*/} in
         mca_io_* | mca_fs_* | mca_sharedfp_* | mca_scoll_* | mca_spml_* | mca_osc_rdma.so | mca_osc_pt2pt.so | mca_pml_cm.so | \
-            mca_topo_treematch.so | mca_plm_rsh.so | mca_vprotocol_* | mca_crs_* | mca_*_flux.so | mca_*_jsm.so | mca_*_simulator.so | \
-            mca_*_gridengine.so) continue ;;
+            mca_topo_treematch.so | mca_vprotocol_* | mca_crs_* | mca_op_avx.so | mca_coll_han.so | mca_coll_adapt.so | \
+            mca_rmaps_rank_file.so | mca_rmaps_seq.so | mca_rmaps_resilient.so | mca_rmaps_mindist.so | mca_plm_rsh.so | \
+            mca_*_slurm.so | mca_*_flux.so | mca_*_jsm.so | mca_*_simulator.so | mca_*_gridengine.so) continue ;;
     esac
     take "$plugin" lib/openmpi
 done
@@ -237,3 +240,7 @@ find "$output" -type f -printf '%s %P\n' | sort -rn | awk 'NR <= 8 { printf "  %
 printf '%s: %d files, %d.%02d MB of at most %d MB; needs glibc %s or newer\n' "$output" "$(find "$output" -type f | wc -l)" \
     $((bytes / 1000000)) $((bytes % 1000000 / 10000)) "$limit" "$glibc"
 [ "$bytes" -le $((limit * 1000000)) ] || stop 70 "the bundle is larger than $limit MB"
+if [ -n "$archive" ]; then
+    tar -C "$(dirname "$output")" -czf "$archive" "$(basename "$output")"
+    printf '%s: %d.%02d MB\n' "$archive" $(($(stat -c %s "$archive") / 1000000)) $(($(stat -c %s "$archive") % 1000000 / 10000))
+fi

@@ -8,6 +8,7 @@
 #   --device cuda|cpu   default: cuda where nvidia-smi sees one. cpu: a dry run of what needs no GPU; the other steps are skipped
 #   --pack FOLDER       a pack to train on; default: one of 1,536 made pictures
 #   --seconds N         for all steps together (default: 540)
+#   --only STEP,STEP    these steps alone
 #   --short             a dry run in seconds: the table alone, few repeats, no references
 #
 # Steps, in order: build, facts, describe, suite, parity-f32, parity-bf16, replay-f32, replay-bf16, ranks, resume, curve, throughput,
@@ -280,7 +281,7 @@ refuse() {
 }
 
 CHECK_OUTPUT='' CHECK_BUNDLE='' CHECK_BUILD=$source_folder/build/release CHECK_DEVICE='' CHECK_PACK='' CHECK_SHORT=no
-seconds=540
+seconds=540 only=''
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help) usage && exit 0 ;;
@@ -294,6 +295,7 @@ while [ $# -gt 0 ]; do
         --device) CHECK_DEVICE=$2 ;;
         --pack) CHECK_PACK=$(cd "$2" && pwd) ;;
         --seconds) seconds=$2 ;;
+        --only) only=$2 ;;
         *) refuse "there is no option $1" ;;
     esac
     shift 2
@@ -335,6 +337,7 @@ quoted() {
 failed=0
 run_step() { # NAME LIMIT
     local name=$1 limit=$2 start=$SECONDS left=$((seconds - SECONDS)) code=0 result said values
+    [ -z "$only" ] || [[ ,$only, == *,$name,* ]] || return 0
     [ "$CHECK_SHORT" = no ] || limit=$((limit * 5)) # a test asserts no time
     limit=$((limit < left ? limit : left))
     if [ "$limit" -le 0 ]; then
@@ -349,6 +352,7 @@ run_step() { # NAME LIMIT
         *) result=failed failed=$((failed + 1)) ;;
     esac
     said=$(grep -v '^ *$' "$CHECK_WORK/printed" | tail -n 1 || true)
+    [ "$result" != failed ] || said=$(grep -E '^(error|failed): |: error: ' "$CHECK_WORK/printed" | tail -n 1 | grep . || echo "$said")
     # with a GPU there is little to skip: that it cannot be used is a failure
     if [ "$CHECK_DEVICE$result" = cudaskipped ] && ! [[ $said =~ ^skipped:\ (no\ (PyTorch|references|time)|short) ]]; then
         result=failed failed=$((failed + 1))

@@ -41,7 +41,7 @@ found=$(find "$root" -name '*mpi*' -o -name '*hdf5*' -o -name '*dnnl*' -o -name 
 [ -z "$found" ] || fail "the root is not bare: $found"
 
 cat >"$root/train.yaml" <<'YAML'
-data: {pack: /packs/synthetic-pack, batch: 8, micro_batch: 4, limit_train: 16, limit_val: 8}
+data: {pack: /packs/synthetic-pack, batch: 8, micro_batch: 4, limit_train: 8, limit_val: 4}
 train: {epochs: 1, seed: 3}
 YAML
 cat >"$root/inside.sh" <<'TEXT'

@@ -27,13 +27,14 @@ assert all(v["images_per_s_median"] > 0 for v in values["throughput"] if "images
 assert any(v["what"] == "train with loader" for v in values["throughput"])
 PY
 
-# a pack that is none: the steps that need it fail, the others still run
+# a pack that is none: the step that needs it comes before another, which still runs
 mkdir -p "$scratch/no-pack"
 code=0
-"$check" --output "$scratch/broken" --build "$CRISOL_BUILD" --device cpu --pack "$scratch/no-pack" --short --seconds 2000 || code=$?
+"$check" --output "$scratch/broken" --build "$CRISOL_BUILD" --device cpu --pack "$scratch/no-pack" --short --seconds 2000 \
+    --only build,ranks,layers || code=$?
 [ "$code" = 1 ] || fail "a failed step gave exit code $code"
 grep -q '"step": "ranks", "result": "failed"' "$scratch/broken/results.jsonl" || fail "training without a pack did not fail"
-grep -q '"step": "layers", "result": "ok"' "$scratch/broken/results.jsonl" || fail "a failed step stopped the others"
+[ "$(wc -l <"$scratch/broken/results.jsonl")" = 3 ] && grep -q '"step": "layers", "result": "ok"' "$scratch/broken/results.jsonl" || fail "a failed step stopped the others"
 
 # the steps of whole trainings as with a GPU, on the emulated one; programs that are not carried fail their steps
 if [ -n "${CRISOL_FAILING:-}" ]; then
@@ -44,7 +45,7 @@ if [ -n "${CRISOL_FAILING:-}" ]; then
     chmod +x "$scratch/driver/nvidia-smi"
     code=0
     PATH=$scratch/driver:$PATH LD_LIBRARY_PATH=${CRISOL_FAKES:?}/cudnn-whole "$check" --output "$scratch/emulated" --bundle "$scratch/carried" \
-        --pack "$pack" --short --seconds 2000 || code=$?
+        --pack "$pack" --short --seconds 2000 --only build,facts,suite,ranks,resume,curve || code=$?
     [ "$code" = 1 ] || fail "missing programs gave exit code $code"
     for step in build facts ranks resume curve; do
         grep -q "\"step\": \"$step\", \"result\": \"ok\", \"device\": \"cuda\"" "$scratch/emulated/results.jsonl" ||
