@@ -50,6 +50,8 @@ int cr_comm_size(const cr_comm *comm);
 int cr_comm_local_rank(
     const cr_comm *comm); /* among the ranks on this host (MPI_Comm_split_type, not the environment) */
 int cr_comm_local_size(const cr_comm *comm);
+/* Among all the job's ranks on this host, whatever part of the world asks: who takes which device. */
+int cr_comm_host_rank(const cr_comm *comm);
 const char *cr_comm_library(const cr_comm *comm); /* "Open MPI 4.1.4", "serial" */
 
 /* Collective, blocking. Sizes are bytes, of any size_t value (messages over MPI's limit are cut). An error of the MPI

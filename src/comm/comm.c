@@ -31,9 +31,14 @@ static cr_status check_srun(void)
 cr_status cr_comm_open_world(cr_comm **comm)
 {
     *comm = NULL;
-    if (cr_comm_mpi_launched())
-        return cr_comm_open_mpi(comm);
-    cr_status status = check_srun();
+    cr_status status = CR_OK;
+    if (cr_comm_mpi_launched()) {
+        status = cr_comm_open_mpi(comm);
+        if (status == CR_OK)
+            (*comm)->host_rank = (*comm)->local_rank;
+        return status;
+    }
+    status = check_srun();
     return status == CR_OK ? cr_comm_open_serial(comm) : status;
 }
 
@@ -42,7 +47,10 @@ cr_status cr_comm_split(cr_comm *comm, int color, cr_comm **part)
     *part = NULL;
     if (color < 0 && comm->size == 1)
         return CR_OK;
-    return comm->ops->split(comm, color, part);
+    cr_status status = comm->ops->split(comm, color, part);
+    if (*part)
+        (*part)->host_rank = comm->host_rank;
+    return status;
 }
 
 void cr_comm_close(cr_comm **comm)
@@ -100,6 +108,11 @@ int cr_comm_local_rank(const cr_comm *comm)
 int cr_comm_local_size(const cr_comm *comm)
 {
     return comm->local_size;
+}
+
+int cr_comm_host_rank(const cr_comm *comm)
+{
+    return comm->host_rank;
 }
 
 const char *cr_comm_library(const cr_comm *comm)

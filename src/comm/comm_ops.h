@@ -34,6 +34,7 @@ struct cr_comm {
     void *state; /* of the implementation */
     int rank, size;
     int local_rank, local_size;
+    int host_rank;     /* the world's local_rank */
     double patience_s; /* most seconds of waiting for others, 0: for ever */
     cr_comm_lost lost; /* called when they are over */
     char library[CR_COMM_LIBRARY_BYTES];

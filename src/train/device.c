@@ -31,7 +31,7 @@ static cr_status look(cr_comm *comm, finding *mine)
     mine->is_half_there = found->is_half_there;
     memcpy(mine->why_not, found->why_not, sizeof mine->why_not);
     if (found->n > 0) {
-        mine->pick = cr_comm_local_rank(comm) % found->n; /* where each sees only its own, they all are number 0 */
+        mine->pick = cr_comm_host_rank(comm) % found->n; /* where each sees only its own, they all are number 0 */
         mine->device = found->devices[mine->pick];
     }
     free(found);

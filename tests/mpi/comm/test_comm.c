@@ -147,6 +147,7 @@ static void check_split(cr_comm *comm)
     CHECK(comm, part && cr_comm_rank(part) == rank / 2);
     CHECK(comm, cr_comm_size(part) == (size + 1 - rank % 2) / 2);
     CHECK(comm, cr_comm_local_rank(part) == cr_comm_rank(part)); /* all on this host */
+    CHECK(comm, cr_comm_host_rank(part) == cr_comm_rank(comm));
     check_allgather(part);
     check_agree(part);
     CHECK_OK(part, cr_comm_split(part, cr_comm_rank(part), &lone));
