@@ -20,7 +20,7 @@ packages=(
 check=no
 for argument in "$@"; do
     case $argument in
-        --tests) packages+=(libcmocka-dev clang-14 libclang-rt-14-dev patchelf python3 python3-numpy python3-h5py strace slurm-wlm) ;;
+        --tests) packages+=(libcmocka-dev clang-14 libclang-rt-14-dev patchelf gnuplot-nox python3 python3-numpy python3-h5py strace slurm-wlm) ;;
         --lint) packages+=(shellcheck clang-format-14 clang-tidy python3-pip) ;;
         --check) check=yes ;;
         -h | --help)
