@@ -1,16 +1,12 @@
 /* A program's own malloc takes the place of the C library's for all of its libraries (glibc manual, "Replacing
- * malloc"). Under the address sanitizer the blocks come from it, elsewhere from glibc. */
+ * malloc"). Blocks come from glibc, so not under the address sanitizer, which takes the same place. */
 #include "failing_malloc.h"
 
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#if CRISOL_SANITIZED
-#define REAL(name) __interceptor_##name
-#else
 #define REAL(name) __libc_##name
-#endif
 extern void *REAL(malloc)(size_t bytes);
 extern void *REAL(calloc)(size_t n, size_t bytes);
 extern void *REAL(realloc)(void *block, size_t bytes);
