@@ -19,14 +19,26 @@ if [ ${#sources[@]} -eq 0 ]; then
     exit 64
 fi
 
+# A source that several programs are made from is read once, as the first of them compiles it.
+database=$(mktemp -d)
+trap 'rm -rf "$database"' EXIT
+python3 - "$build_folder/compile_commands.json" "$database/compile_commands.json" <<'PYTHON'
+import json, sys
+
+once = {}
+for entry in json.load(open(sys.argv[1])):
+    once.setdefault(entry["file"], entry)
+json.dump(list(once.values()), open(sys.argv[2], "w"))
+PYTHON
+
 tidy() {
     local hints=(--extra-arg-before=-include "--extra-arg-before=$source_folder/launch/tidy_hints.h"
         "--extra-arg-before=-I$source_folder/include")
     case $1 in */base/status.c) hints=() ;; esac # defines what the hints are about
-    clang-tidy --quiet --config-file="$source_folder/.clang-tidy" -p "$build_folder" "${hints[@]}" "$1" 2>/dev/null
+    clang-tidy --quiet --config-file="$source_folder/.clang-tidy" -p "$database" "${hints[@]}" "$1" 2>/dev/null
 }
 export -f tidy
-export source_folder build_folder
+export source_folder database
 
 # shellcheck disable=SC2016 # $0 is for the inner shell
 if printf '%s\0' "${sources[@]}" | xargs -0 -n 1 -P "$cores" bash -c 'tidy "$0"'; then

@@ -109,6 +109,7 @@ int cli_sweep(int argc, char **argv)
     cr_comm *comm = NULL;
     cr_sweep *sweep = NULL;
     cr_status status = CR_OK;
+    (void)cr_train_is_stopped(); /* a signal that comes while ranks still start counts, too */
     CR_TRY(cr_comm_open_world(&comm));
     cr_log_set_rank(cr_comm_rank(comm), cr_comm_size(comm));
     cr_log_set_quiet(a.sweep.quiet);

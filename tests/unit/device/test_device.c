@@ -21,7 +21,7 @@ enum {
 typedef struct host { /* what a rank sees there */
     const char *uuids[4];
     const char *why_not; /* null: it has GPUs, or there is no driver */
-    int local_rank;
+    int host_rank;
 } host;
 
 typedef struct scene {
@@ -100,7 +100,7 @@ static void rank_main(void *context, cr_comm *comm)
     cr_backend *backend = NULL;
     bool shared = false;
     here = &s->ranks[cr_comm_rank(comm)];
-    comm->local_rank = here->local_rank;
+    comm->host_rank = here->host_rank;
     cr_status status = make_config(s, &config);
     if (status == CR_OK)
         status = cr_device_open(comm, config, &backend, &shared);
@@ -140,19 +140,19 @@ static void each_rank_takes_the_gpu_of_its_place_on_the_host(void **state)
     for (int i = 0; i < 2; i++) {
         scene two_hosts = {.device = i ? "auto" : "cuda",
                            .n_ranks = 4,
-                           .ranks = {{.uuids = TWO, .local_rank = 0},
-                                     {.uuids = TWO, .local_rank = 1},
-                                     {.uuids = OTHER_TWO, .local_rank = 0},
-                                     {.uuids = OTHER_TWO, .local_rank = 1}},
+                           .ranks = {{.uuids = TWO, .host_rank = 0},
+                                     {.uuids = TWO, .host_rank = 1},
+                                     {.uuids = OTHER_TWO, .host_rank = 0},
+                                     {.uuids = OTHER_TWO, .host_rank = 1}},
                            .opened = "0101"};
         play(&two_hosts);
     }
     /* Slurm can show each task only its own GPU, which is number 0 for it */
     scene bound = {.device = "cuda",
                    .n_ranks = 3,
-                   .ranks = {{.uuids = {"GPU-a"}, .local_rank = 0},
-                             {.uuids = {"GPU-b"}, .local_rank = 1},
-                             {.uuids = {"GPU-c"}, .local_rank = 2}},
+                   .ranks = {{.uuids = {"GPU-a"}, .host_rank = 0},
+                             {.uuids = {"GPU-b"}, .host_rank = 1},
+                             {.uuids = {"GPU-c"}, .host_rank = 2}},
                    .opened = "000"};
     play(&bound);
 }
@@ -163,7 +163,7 @@ static void two_ranks_share_a_gpu_only_when_told_to(void **state)
     scene s = {
         .device = "auto",
         .n_ranks = 3,
-        .ranks = {{.uuids = TWO, .local_rank = 0}, {.uuids = TWO, .local_rank = 1}, {.uuids = TWO, .local_rank = 2}},
+        .ranks = {{.uuids = TWO, .host_rank = 0}, {.uuids = TWO, .host_rank = 1}, {.uuids = TWO, .host_rank = 2}},
         .status = CR_BAD_CONFIG,
         .says = "ranks 0 and 2 would share one GPU (NVIDIA Test, GPU-a)"};
     play(&s);
@@ -186,7 +186,7 @@ static void all_ranks_compute_on_gpus_or_none_does(void **state)
     (void)state;
     scene s = {.device = "auto",
                .n_ranks = 2,
-               .ranks = {{.uuids = {"GPU-a"}}, {.why_not = "libcudnn.so.9 is missing", .local_rank = 0}},
+               .ranks = {{.uuids = {"GPU-a"}}, {.why_not = "libcudnn.so.9 is missing", .host_rank = 0}},
                .opened = "cc"};
     play(&s);
     s.device = "cuda";
