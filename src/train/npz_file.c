@@ -167,9 +167,12 @@ static cr_status fill_archive(zip_source_t *memory, const cr_npz_array *arrays, 
         unsigned char *npy = NULL;
         size_t bytes = 0;
         CR_TRY(make_npy(&arrays[i], &npy, &bytes));
-        CR_TRY(add_member(archive, arrays[i].name, npy, bytes)); /* takes npy over */
+        // NOLINTBEGIN(clang-analyzer-unix.Malloc): add_member() takes npy over, and the archive owns its members'
+        // memory
+        CR_TRY(add_member(archive, arrays[i].name, npy, bytes));
     }
-    if (zip_close(archive)) // NOLINT(clang-analyzer-unix.Malloc): the archive's members own their memory
+    if (zip_close(archive))
+        // NOLINTEND(clang-analyzer-unix.Malloc)
         status = cr_fail(CR_INTERNAL, "zip: %s", zip_strerror(archive));
     else
         archive = NULL;
