@@ -2,6 +2,7 @@
 #include "crisol/sweep.h"
 #include "cli.h"
 #include "crisol/log.h"
+#include "crisol/train.h"
 
 #include <getopt.h>
 #include <stdio.h>
