@@ -39,7 +39,7 @@ has_state() {
     [ "$(job_state "$1")" = "$2" ]
 }
 
-job=$(CRISOL=$scratch/crisol-apart sbatch --parsable --no-requeue --array=0-1 --time=5 --cpus-per-task=2 --output='task-%a.out' \
+job=$(CRISOL=$scratch/crisol-apart sbatch --parsable --no-requeue --array=0-1 --time=60 --cpus-per-task=2 --output='task-%a.out' \
     "$source_folder/slurm/sweep-array.sbatch" grid.yaml run --quiet)
 wait_for 60 'training on both nodes' both_train
 mapfile -t killed < <(pgrep -f -- 'sweep grid.yaml --output run --shard 1/2')
