@@ -12,7 +12,7 @@ start_cluster "$scratch/cluster"
 cd "$scratch"
 cat >grid.yaml <<'YAML'
 base: base.yaml
-set: {train.epochs: 1500, train.checkpoint_epochs: 50}
+set: {train.epochs: 600, train.checkpoint_epochs: 50}
 method: grid
 parameters: {optimizer.lr: {values: [1e-3, 3e-3, 1e-2, 3e-2]}}
 YAML
@@ -48,7 +48,7 @@ victim=$(python3 -c 'import json
 events = [json.loads(line) for line in open("run/trials.jsonl")]
 print([e["trial"] for e in events if e["event"] == "start" and e["host"] == "n2"][-1])')
 wait_for 30 'the end of the killed task' has_state "${job}_1" FAILED
-wait_for 150 'the end of the other task' has_state "${job}_0" COMPLETED
+wait_for 300 'the end of the other task' has_state "${job}_0" COMPLETED
 grep 'shown no sign of life' task-0.out || { cat task-0.out; fail "nobody spoke of taking over"; }
 grep -E 'shard 0 of 2, start 0: exit code 0' task-0.out
 python3 - "$victim" <<'PY'
