@@ -18,6 +18,14 @@ skip() {
     exit 77
 }
 
+# last_weights RUN: the file of the newest checkpoint's tensors. A step that was written twice has another file name:
+# only the JSON knows which.
+last_weights() {
+    local json
+    json=$(printf '%s\n' "$1"/checkpoints/step-*.json | sort -V | tail -n 1)
+    echo "$1/checkpoints/$(sed -n 's/.*"file": *"\(step-[0-9a-z-]*\.safetensors\)".*/\1/p' "$json")"
+}
+
 # ranks N COMMAND…: under mpirun, also for one rank. Several workers of a rank must not be pinned to one core.
 ranks() {
     local n=$1

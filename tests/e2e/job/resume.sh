@@ -12,7 +12,7 @@ common=(--set "data.pack=$pack" --set data.batch=16 --set data.micro_batch=4 --s
     --set train.keep_last=2)
 
 sums() {
-    (cd "$1" && sha256sum "$(printf "%s\n" checkpoints/*.safetensors | sort -V | tail -n 1)" | cut -d ' ' -f 1 &&
+    (cd "$1" && sha256sum <"$(last_weights .)" &&
         cut -d , -f 1-7 metrics.csv && grep -c '"event": "epoch"' journal.jsonl)
 }
 

@@ -14,15 +14,19 @@ YAML
 # content DIR: sweep.csv without times, and the last weights of each trial
 content() {
     python3 - "$1" <<'PY'
-import csv, glob, hashlib, os, re, sys
+import csv, glob, hashlib, json, re, sys
 with open(sys.argv[1] + "/sweep.csv", newline="") as f:
     for row in csv.DictReader(f):
         row.pop("seconds")
         row["cause"] = re.sub(r"rank \d+ \([^)]*\): ", "", row["cause"])
-        files = glob.glob(f"{sys.argv[1]}/trials/{row['id']}/checkpoints/*.safetensors")
-        files.sort(key=lambda name: int(name.split("-")[-1].split(".")[0]))
-        weights = hashlib.sha256(open(files[-1], "rb").read()).hexdigest()[:16] if files else "none"
-        print(os.path.basename(files[-1]) if files else "-", weights, *row.values(), sep=",")
+        # A step that was written twice has tensors of another name: the JSON knows which.
+        folder = f"{sys.argv[1]}/trials/{row['id']}/checkpoints"
+        last = max((int(re.search(r"step-(\d+)", name)[1]) for name in glob.glob(folder + "/step-*.json")), default=None)
+        weights = "none"
+        if last is not None:
+            tensors = json.load(open(f"{folder}/step-{last}.json"))["tensors"]["file"]
+            weights = hashlib.sha256(open(f"{folder}/{tensors}", "rb").read()).hexdigest()[:16]
+        print("-" if last is None else f"step {last}", weights, *row.values(), sep=",")
 PY
 }
 

@@ -26,7 +26,7 @@ train() {
 # result RUN: the last weights, the columns of metrics.csv that are no times, and the same of the journal's epochs: none
 # lost, none twice, each with its weights. A checkpoint may be told of once at most.
 result() {
-    (cd "$scratch/$1" && sha256sum "$(printf '%s\n' checkpoints/*.safetensors | sort -V | tail -n 1)" &&
+    (cd "$scratch/$1" && sha256sum <"$(last_weights .)" &&
         cut -d , -f 1-7 metrics.csv &&
         sed -n 's/.*"event": "epoch", \("epoch": [0-9.]*, "step": [0-9.]*\).*\("weights": "[0-9a-f]*"\).*/\1 \2/p' journal.jsonl &&
         sed -n 's/.*"event": "checkpoint", \("step": [0-9]*\).*/\1 told of twice/p' journal.jsonl | sort | uniq -d)

@@ -98,7 +98,7 @@ job=$(submit 1)
 wait_for 120 'the end at another shape' has_state "$job" COMPLETED
 "$crisol" train train.yaml --output whole --quiet --set train.checkpoint_seconds=0
 last=$(find whole/checkpoints -name 'step-*.json' | sed 's/.*step-//; s/\.json//' | sort -n | tail -n 1)
-cmp "run/checkpoints/step-$last.safetensors" "whole/checkpoints/step-$last.safetensors" || fail "other weights than undisturbed"
+cmp "$(last_weights run)" "$(last_weights whole)" || fail "other weights than undisturbed"
 diff <(cut -d , -f 1-7 run/metrics.csv) <(cut -d , -f 1-7 whole/metrics.csv) >/dev/null || fail "metrics.csv has lost or doubled lines"
 [ "$(count_events epoch)" = $((last / 3)) ] || fail "the journal has lost or doubled epochs"
 [ "$(count_events resume)" = $((requeues + 2)) ] || fail "the journal tells of $(count_events resume) resumes"

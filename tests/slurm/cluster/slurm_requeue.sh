@@ -81,7 +81,7 @@ echo "ok: went on from step $stopped with 2 ranks on one node instead of 4 on tw
 "$crisol" train train.yaml --output whole --quiet --set train.checkpoint_seconds=0
 last=$(newest whole)
 [ "$(newest run)" = "$last" ] || fail "the requeued run ends at step $(newest run), the undisturbed one at $last"
-cmp "run/checkpoints/step-$last.safetensors" "whole/checkpoints/step-$last.safetensors" ||
+cmp "$(last_weights run)" "$(last_weights whole)" ||
     fail "the requeued run ends in other weights than the undisturbed one"
 diff <(cut -d , -f 1-7 run/metrics.csv) <(cut -d , -f 1-7 whole/metrics.csv) >/dev/null ||
     fail "metrics.csv has lost or doubled lines"
