@@ -1,8 +1,10 @@
-/* The price of a fixed order: the ordered reduction against the library's on a gradient of this network's size, in
- * turns, so that both see the same state of the machine. */
+/* The price of a fixed order: the ordered reduction against the library's (MPI_Allreduce, or ncclAllReduce between
+ * GPUs) on a gradient of this network's size, where gradients live, in turns, so that both see the same state of the
+ * machine. */
 #include "bench_parts.h"
 
 #include "crisol/clock.h"
+#include "crisol/device.h"
 #include "crisol/net.h"
 #include "crisol/pack.h"
 #include "crisol/reduce.h"
@@ -13,9 +15,12 @@
 
 typedef struct leaves {
     cr_reducer *reducer;
+    const cr_memory *memory;
+    const float *leaf; /* [n], the host's */
     int64_t n;
 } leaves;
 
+/* Until they are written: a device may take its time. */
 static cr_status write_leaves(void *context, int worker)
 {
     const leaves *l = context;
@@ -26,32 +31,36 @@ static cr_status write_leaves(void *context, int worker)
     if (!stack)
         return CR_OK;
     cr_tree_stack_reset(stack);
-    for (int64_t leaf = begin; status == CR_OK && leaf < end; leaf++) {
-        float *at = cr_tree_stack_leaf(stack);
-        for (int64_t i = 0; i < l->n; i++)
-            at[i] = (float)(leaf + i % 1024);
-        status = cr_tree_stack_push(stack);
+    for (int64_t i = begin; i < end; i++) {
+        float *at = cr_tree_stack_leaf(stack), last;
+        CR_TRY(cr_memory_write(l->memory, l->leaf, l->n, at));
+        CR_TRY(cr_memory_read(l->memory, at + l->n - 1, 1, &last));
+        CR_TRY(cr_tree_stack_push(stack));
     }
+done:
     return status;
 }
 
-static cr_status time_once(cr_comm *comm, cr_reducer *reducer, cr_workers *workers, int64_t n, double *seconds)
+static cr_status time_once(cr_comm *comm, leaves *l, cr_workers *workers, double *seconds)
 {
     cr_status status = CR_OK;
     const float *sum;
-    leaves l = {reducer, n};
-    CR_TRY(cr_workers_run(workers, write_leaves, &l));
+    float last;
+    CR_TRY(cr_comm_agree(comm, cr_workers_run(workers, write_leaves, l)));
     CR_TRY(cr_comm_barrier(comm));
     double start = cr_clock_s();
-    CR_TRY(cr_reducer_sum(reducer, workers, &sum));
+    CR_TRY(cr_reducer_sum(l->reducer, workers, &sum));
+    CR_TRY(cr_memory_read(l->memory, sum + l->n - 1, 1, &last)); /* it is there */
     *seconds = cr_clock_s() - start;
 done:
     return status;
 }
 
 typedef struct contest {
+    cr_backend *backend;
     cr_workers *workers;
     cr_reducer *reducers[2]; /* ordered, library */
+    float *leaf;             /* a micro-batch's gradient, the host's */
     double *mine;            /* [2][n] */
 } contest;
 
@@ -59,16 +68,37 @@ static cr_status prepare(cr_comm *comm, const cr_config *config, int64_t n_float
 {
     cr_status status = CR_OK;
     int64_t begin, end;
+    bool shared;
+    CR_TRY(cr_device_open(comm, config, &c->backend, &shared));
+    const cr_memory *memory = cr_backend_memory(c->backend);
     cr_share(n_leaves, cr_comm_size(comm), cr_comm_rank(comm), &begin, &end);
     int64_t wanted = config->cpu.workers < end - begin ? config->cpu.workers : end - begin;
-    cr_reducer_params params = {.n = n_floats, .n_leaves = n_leaves, .n_workers = wanted > 0 ? (int)wanted : 1};
+    cr_reducer_params params = {.n = n_floats,
+                                .n_leaves = n_leaves,
+                                .n_workers = wanted > 0 && cr_memory_is_host(memory) ? (int)wanted : 1,
+                                .transport = cr_device_transport(config, shared),
+                                .memory = memory};
     CR_TRY(cr_comm_agree(comm, cr_workers_create(params.n_workers, &c->workers)));
     for (int kind = 0; kind < 2; kind++) {
         params.reduction = kind == 0 ? CR_REDUCTION_ORDERED : CR_REDUCTION_LIBRARY;
         CR_TRY(cr_reducer_create(comm, &params, &c->reducers[kind]));
     }
+    c->leaf = malloc((size_t)n_floats * sizeof *c->leaf);
+    CR_TRY(cr_comm_agree(comm, c->leaf ? CR_OK : cr_fail_memory("a gradient", (size_t)n_floats * sizeof *c->leaf)));
+    for (int64_t i = 0; i < n_floats; i++)
+        c->leaf[i] = (float)(i % 1024);
 done:
     return status;
+}
+
+static void clear(contest *c)
+{
+    cr_reducer_destroy(&c->reducers[0]);
+    cr_reducer_destroy(&c->reducers[1]);
+    cr_workers_destroy(&c->workers);
+    cr_backend_close(&c->backend);
+    free(c->leaf);
+    free(c->mine);
 }
 
 static cr_status add_results(cr_comm *comm, const contest *c, int64_t n, json_t *results)
@@ -84,6 +114,10 @@ static cr_status add_results(cr_comm *comm, const contest *c, int64_t n, json_t 
     }
     cr_reducer_cost(c->reducers[0], &sent, &last);
     double ordered = cr_spread_median(results, names[0]), library = cr_spread_median(results, names[1]);
+    const char *transport = cr_reducer_transport(c->reducers[1]);
+    bool is_nccl = !strncmp(transport, "NCCL", 4);
+    json_object_set_new(results, "transport", json_string(transport));
+    json_object_set_new(results, "library", json_string(is_nccl ? "ncclAllReduce" : "MPI_Allreduce"));
     json_object_set_new(results, "sent_bytes", json_integer(sent));
     json_object_set_new(results, "price_s", json_real(ordered - library));
     json_object_set_new(results, "price_ratio", json_real(library > 0 ? ordered / library : 1));
@@ -105,16 +139,14 @@ cr_status cr_bench_reductions(cr_comm *comm, const cr_bench_options *options, in
     for (int64_t i = -options->n_warmup; i < n; i++)
         for (int kind = 0; kind < 2; kind++) {
             double seconds = 0;
-            CR_TRY(time_once(comm, c.reducers[kind], c.workers, n_floats, &seconds));
+            leaves l = {c.reducers[kind], cr_backend_memory(c.backend), c.leaf, n_floats};
+            CR_TRY(time_once(comm, &l, c.workers, &seconds));
             if (i >= 0)
                 c.mine[kind * n + i] = seconds;
         }
     CR_TRY(add_results(comm, &c, n, *results));
 done:
-    cr_reducer_destroy(&c.reducers[0]);
-    cr_reducer_destroy(&c.reducers[1]);
-    cr_workers_destroy(&c.workers);
-    free(c.mine);
+    clear(&c);
     return status;
 }
 

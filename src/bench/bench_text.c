@@ -64,7 +64,7 @@ static void print_reduction(FILE *out, const json_t *reduction, double step_s)
     double price = number(reduction, "price_s");
     fprintf(out, "a gradient of %.2f MB over the ranks, in turns:\n", number(reduction, "gradient_bytes") / 1e6);
     print_spread(out, "in fixed order", reduction, "ordered_s", 0);
-    print_spread(out, "MPI_Allreduce", reduction, "library_s", 0);
+    print_spread(out, text(reduction, "library"), reduction, "library_s", 0);
     fprintf(out, "  price of order: %+.2f ms, ratio %.2f", 1e3 * price, number(reduction, "price_ratio"));
     if (step_s > 0)
         fprintf(out, ", %+.1f %% of a step", 100 * price / step_s);

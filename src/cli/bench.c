@@ -16,7 +16,7 @@ static const char usage[] =
     "  train    whole steps: images/s, time by phase and by layer, the share that waits for data (default)\n"
     "  eval     the validation split in evaluation mode\n"
     "  loader   reading from the pack alone\n"
-    "  reduce   a gradient's sum over the ranks, in fixed order and by MPI_Allreduce: the price of order\n"
+    "  reduce   a gradient's sum over the ranks, in fixed order and by the library: the price of order\n"
     "  step     of whole steps only the arithmetic\n"
     "Without a pack in the config (--set data.pack=FOLDER) it makes a small synthetic one and removes it again.\n"
     "\n"

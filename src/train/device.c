@@ -1,4 +1,4 @@
-#include "device.h"
+#include "crisol/device.h"
 
 #include "crisol/log.h"
 #include "crisol/reduce.h"

@@ -1,8 +1,8 @@
 #include "session.h"
 
 #include "crisol/atomic_file.h"
+#include "crisol/device.h"
 #include "crisol/log.h"
-#include "device.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,6 +2,7 @@
 #include "trainer.h"
 
 #include "crisol/clock.h"
+#include "crisol/device.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -145,13 +146,11 @@ cr_status cr_trainer_create(cr_comm *comm, const cr_train_options *options, cr_t
     cr_status status = CR_OK;
     CR_TRY(cr_session_open(comm, options->config, &trainer->session));
     CR_TRY(cr_comm_agree(comm, create_local(trainer)));
-    bool staged = trainer->session.shares_device; /* NCCL refuses several ranks on one GPU */
     cr_reducer_params reduction = {.n = trainer->state.n,
                                    .n_leaves = trainer->n_micro,
                                    .n_workers = trainer->team.n_workers,
                                    .reduction = (cr_reduction)options->config->train.reduction,
-                                   .transport =
-                                       staged ? CR_TRANSPORT_MPI : (cr_transport_kind)options->config->device.transport,
+                                   .transport = cr_device_transport(options->config, trainer->session.shares_device),
                                    .memory = trainer->state.memory};
     CR_TRY(cr_reducer_create(comm, &reduction, &trainer->reducer));
 done:

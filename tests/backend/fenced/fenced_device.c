@@ -1,5 +1,5 @@
 /* Stands in for src/train/device.c: the same job, on a device that is none. */
-#include "device.h"
+#include "crisol/device.h"
 
 #include "fenced_backend.h"
 

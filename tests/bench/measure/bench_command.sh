@@ -22,7 +22,7 @@ for kind in train-1 train-3 eval loader reduce step; do
     python3 "$check" "$kind.json" || fail "$kind.json is not what a benchmark leaves"
 done
 grep -q 'wait for data .* %' train.txt || fail "no share of the data wait is printed"
-grep -q 'head.0 .* gemm' train.txt || fail "no time by layer is printed"
+grep -Eq 'head.0 +dense +forward .* % +[a-z]+:?' train.txt || fail "no time by layer is printed"
 grep -q 'price of order: .* ratio .* of a step' train-3.txt || fail "no price of order is printed"
 [ "$(grep -cE '^ +[123] +(4|8|12) .* %$' train-3.txt)" = 6 ] || fail "no table of strong and weak scaling is printed"
 grep -q 'price of order' reduce.txt || fail "no price of order is printed"

@@ -55,6 +55,7 @@ def check_results(bench):
     expect((reduction is not None) == (kind == "reduce" or (kind == "train" and bench["ranks"] > 1)), "price of order")
     if reduction:
         ordered, library = reduction["ordered_s"]["median"], reduction["library_s"]["median"]
+        expect(reduction["library"] == "MPI_Allreduce" and reduction["transport"] in ("MPI", "none"), "the library's name")
         expect(near(reduction["price_s"], ordered - library), "price in seconds")
         expect(near(reduction["price_ratio"], ordered / library), "price as a ratio")
         # slices to the others, then the own slice to them: what a ring sends, once a node

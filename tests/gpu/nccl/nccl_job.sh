@@ -46,6 +46,11 @@ done
 train library "$program" 3 --set train.reduction=library
 grep -q '"event": "end"' "$scratch/library/journal.jsonl" || fail "no training by NCCL's all-reduce"
 
+ranks 3 "$program" bench reduce --set model.inputs=metadata --set data.batch=6 --set data.micro_batch=1 --repetitions 2 \
+    --output "$scratch/reduce.json" >"$scratch/reduce.txt"
+grep -q '^  ncclAllReduce ' "$scratch/reduce.txt" || fail "no price of order against NCCL's all-reduce"
+grep -q '"transport": "NCCL 2' "$scratch/reduce.json" || fail "the benchmark does not name NCCL"
+
 # where there is no NCCL, auto says so once and goes through the host; asked for, it is missing
 export LD_LIBRARY_PATH=$CRISOL_FAKES/none
 ranks 2 "$program" train "$scratch/empty.yaml" --output "$scratch/none" "${common[@]}" 2>"$scratch/none.txt"

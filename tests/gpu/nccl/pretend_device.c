@@ -1,6 +1,6 @@
 /* Stands in for src/train/device.c: the CPU backend, whose memory pretends to be a GPU's by having a queue, so that the
  * program exchanges gradients by NCCL: by the fake one beside this file. */
-#include "device.h"
+#include "crisol/device.h"
 
 static cr_memory pretended;
 

@@ -2,7 +2,7 @@
  * backend that the choice calls are this file's, which come before the library's. */
 #include "comm_ops.h"
 #include "comm_threads.h"
-#include "device.h"
+#include "crisol/device.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -5,6 +5,7 @@
 #include "crisol/backend.h"
 #include "crisol/comm.h"
 #include "crisol/config.h"
+#include "crisol/reduce.h"
 
 typedef enum cr_device_kind { /* device.name */
     CR_DEVICE_AUTO,
@@ -18,5 +19,11 @@ typedef enum cr_device_kind { /* device.name */
  * that may surprise. Errors, the same on all ranks: CR_MISSING when a GPU is asked for and a rank has none;
  * CR_BAD_CONFIG when two ranks would share one by mistake; the backend's. Collective. */
 CR_NODISCARD cr_status cr_device_open(cr_comm *comm, const cr_config *config, cr_backend **backend, bool *shared);
+
+/* What moves gradients between the ranks then: as device.transport says, but NCCL refuses several ranks on one GPU. */
+static inline cr_transport_kind cr_device_transport(const cr_config *config, bool shared)
+{
+    return shared ? CR_TRANSPORT_MPI : (cr_transport_kind)config->device.transport;
+}
 
 #endif
