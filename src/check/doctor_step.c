@@ -18,11 +18,17 @@ enum {
     IMAGE = SIDE * SIDE * 3
 };
 
-/* Another order of sums changes float32's last digits (some 1e-7 of the result), Winograd's transforms four to five
- * times as much, and both grow through 20 batch norms and where a ReLU falls on the other side of its kink: three
- * orders of magnitude are left for that. bf16 has 8 bits: each layer adds up to 0.4 %. A wrong kernel is off by its own
- * size. */
-static const double tolerance_f32 = 1e-3, tolerance_bf16 = 0.2;
+/* What another order of sums, Winograd or bf16 may change. A wrong kernel is off by its own size.
+ *
+ * Measured with oneDNN 2.6 (Zen 4): float32 by 2e-7, 3e-7 and 2e-6; bf16, whose numbers have 8 bits, by 1e-3, 5e-3 and
+ * 0.33. The last is the relative error of the whole gradient, which 20 batch norms over few numbers and ReLUs that fall
+ * on the other side of their kink make 40 to 80 times as large as that of a number (6e-8, 4e-3), in both. float32 has
+ * three orders of magnitude left for kernels that order otherwise; in bf16 the gradient's direction says little, its
+ * length and the loss say enough. */
+typedef struct tolerance {
+    double loss, norm, projection; /* relative; the projection to the norm */
+} tolerance;
+static const tolerance tolerance_f32 = {1e-3, 1e-3, 1e-3}, tolerance_bf16 = {0.02, 0.1, 1};
 
 typedef struct work {
     cr_net *net;
@@ -122,13 +128,16 @@ done:
 
 const cr_doctor_numbers cr_doctor_expected = {.loss = 1.35216921, .norm = 13.012001, .projection = -14.1302346};
 
-static double distance(const cr_doctor_numbers *found)
+/* 1: as far from the reference as is allowed. */
+static double distance(const cr_doctor_numbers *found, const tolerance *allowed)
 {
     const cr_doctor_numbers *right = &cr_doctor_expected;
+    if (!isfinite(found->loss + found->norm + found->projection))
+        return INFINITY; /* fmax() passes NaN over */
     double loss = fabs(found->loss - right->loss) / right->loss;
     double norm = fabs(found->norm - right->norm) / right->norm;
     double projection = fabs(found->projection - right->projection) / right->norm;
-    return fmax(loss, fmax(norm, projection));
+    return fmax(loss / allowed->loss, fmax(norm / allowed->norm, projection / allowed->projection));
 }
 
 static void try_precision(cr_doctor *doctor, const char *name, cr_backend *backend, cr_precision precision)
@@ -138,20 +147,21 @@ static void try_precision(cr_doctor *doctor, const char *name, cr_backend *backe
     bool is_bf16 = precision == CR_PRECISION_BF16;
     double start = cr_clock_s();
     cr_status status = cr_doctor_step(backend, precision, &numbers);
-    double off = status == CR_OK ? distance(&numbers) : 0, allowed = is_bf16 ? tolerance_bf16 : tolerance_f32;
+    double off = status == CR_OK ? distance(&numbers, is_bf16 ? &tolerance_bf16 : &tolerance_f32) : 0;
     snprintf(what, sizeof what, "%s %s", name, is_bf16 ? "bf16" : "f32");
     if (status == CR_BAD_CONFIG)
         cr_doctor_say(doctor, what, CR_HEALTH_ABSENT, NULL, "%s", cr_error_message());
     else if (status != CR_OK)
         cr_doctor_say(doctor, what, CR_HEALTH_FAILED, "look at the libraries that 'crisol --version' names", "%s",
                       cr_error_message());
-    else if (!(off <= allowed))
+    else if (!(off <= 1))
         cr_doctor_say(doctor, what, CR_HEALTH_FAILED,
                       "the library computes wrongly here: install another version of it, and run 'ctest -L unit'",
-                      "a training step is off by %.2g, allowed are %.2g", off, allowed);
+                      "a training step is %.2g times as far off as rounding may bring it", off);
     else
-        cr_doctor_say(doctor, what, CR_HEALTH_OK, NULL, "a training step by %s: off by %.1g, allowed %.1g (%.0f ms)",
-                      cr_backend_library(backend), off, allowed, 1e3 * (cr_clock_s() - start));
+        cr_doctor_say(doctor, what, CR_HEALTH_OK, NULL,
+                      "a training step by %s: right, off by %.1g of what rounding may do (%.0f ms)",
+                      cr_backend_library(backend), off, 1e3 * (cr_clock_s() - start));
 }
 
 void cr_doctor_backends(cr_doctor *doctor)
