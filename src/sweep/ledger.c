@@ -3,7 +3,6 @@
 #include "crisol/clock.h"
 #include "crisol/hash.h"
 #include "crisol/json.h"
-#include "crisol/log.h"
 #include "ledger_fold.h"
 
 #include <errno.h>
@@ -27,8 +26,8 @@ enum {
 struct cr_ledger {
     char *path;
     int descriptor;
-    off_t at; /* behind the last line that was read */
-    int64_t n_lines;
+    off_t at;                                 /* behind the last line that was read */
+    int64_t n_lines, n_damaged, damaged_line; /* the latest of them, from 1 */
     cr_fold fold;
 };
 
@@ -95,13 +94,19 @@ static cr_status take_line(cr_ledger *ledger, const char *line, size_t bytes)
     if (bytes == 0) /* the newline that closed a torn line met another one */
         return CR_OK;
     if (!is_whole(line, bytes) || cr_json_parse(line, bytes, ledger->path, &event) != CR_OK) {
-        cr_log_warning("%s:%" PRId64 ": a damaged line is passed over; what it said is found again in the trial",
-                       ledger->path, ledger->n_lines);
+        ledger->n_damaged++;
+        ledger->damaged_line = ledger->n_lines;
         return CR_OK;
     }
     status = cr_fold_add(&ledger->fold, event);
     json_decref(event);
     return status;
+}
+
+int64_t cr_ledger_damaged(const cr_ledger *ledger, int64_t *latest)
+{
+    *latest = ledger->damaged_line;
+    return ledger->n_damaged;
 }
 
 /* A last line without newline is one that is just being written, or was torn: the next append closes it. The file is

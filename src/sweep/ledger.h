@@ -50,6 +50,8 @@ CR_NODISCARD cr_status cr_ledger_open(const char *folder, bool create, cr_ledger
 void cr_ledger_close(cr_ledger **ledger);
 /* Reads what has been appended since. */
 CR_NODISCARD cr_status cr_ledger_refresh(cr_ledger *ledger);
+/* How many lines were damaged and passed over so far; *latest: the number of the last of them, from 1. */
+int64_t cr_ledger_damaged(const cr_ledger *ledger, int64_t *latest);
 /* Appends an event; `fields` (an object) is stolen. It is on the disk when this returns. */
 CR_NODISCARD cr_status cr_ledger_append(cr_ledger *ledger, const char *event, struct json_t *fields);
 

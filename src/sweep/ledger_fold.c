@@ -9,7 +9,9 @@
 #include <string.h>
 
 enum {
-    MAX_EPOCHS = 1000000
+    MAX_EPOCHS = 1000000,
+    MAX_LOST = 1000, /* epochs in a row whose lines may be missing: a short line makes no large array */
+    MAX_DEPTH = 4    /* of what we write */
 };
 
 static const char *const state_names[] = {"waiting", "running", "stopped", "pruned", "done", "failed"};
@@ -44,6 +46,53 @@ const cr_record *cr_fold_find(const cr_fold *fold, const char *id)
     snprintf(key.id, sizeof key.id, "%s", id);
     cr_record *const *found = tfind(&key, (void *const *)&fold->by_id, compare_records);
     return found ? *found : NULL;
+}
+
+static bool is_plain_text(const char *text)
+{
+    while (*text && (unsigned char)*text >= ' ' && *text != 0x7f)
+        text++;
+    return !*text;
+}
+
+/* Whether no key and no text of it holds control characters: what a ledger says is shown on terminals. We write none.
+ */
+static bool is_plain(const json_t *value, int depth)
+{
+    const char *key;
+    json_t *item;
+    size_t i;
+    if (depth > MAX_DEPTH || (json_is_string(value) && !is_plain_text(json_string_value(value))))
+        return false;
+    json_object_foreach((json_t *)value, key, item)
+    {
+        if (!is_plain_text(key) || !is_plain(item, depth + 1))
+            return false;
+    }
+    json_array_foreach(value, i, item)
+    {
+        if (!is_plain(item, depth + 1))
+            return false;
+    }
+    return true;
+}
+
+static bool is_id(const char *text)
+{
+    return strspn(text, "0123456789abcdef") == CR_TRIAL_ID - 1 && !text[CR_TRIAL_ID - 1];
+}
+
+static cr_status code_of(const json_t *value)
+{
+    static const cr_status codes[] = {
+#define CODE(name, number, text) name,
+        CR_STATUS_LIST(CODE)
+#undef CODE
+    };
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (json_integer_value(value) == (json_int_t)codes[i])
+            return codes[i];
+    return CR_INTERNAL;
 }
 
 /* The record of an id, a new one where there is none. */
@@ -97,7 +146,7 @@ static double real_of(const json_t *value)
 static cr_status add_epoch(cr_record *record, const json_t *event)
 {
     json_int_t epoch = json_integer_value(json_object_get(event, "epoch"));
-    if (epoch < 1 || epoch > MAX_EPOCHS)
+    if (epoch < 1 || epoch > MAX_EPOCHS || epoch > record->n_epochs + MAX_LOST)
         return CR_OK;
     cr_status status = make_room(record, epoch);
     if (status == CR_OK)
@@ -111,16 +160,16 @@ static cr_status add_end(cr_record *record, const json_t *event)
     const char *state = json_string_value(json_object_get(event, "state"));
     const char *cause = json_string_value(json_object_get(event, "cause"));
     const json_t *metrics = json_object_get(event, "metrics");
-    int64_t n = (int64_t)json_array_size(metrics);
-    cr_status status = make_room(record, n < MAX_EPOCHS ? n : 0);
-    for (int64_t i = 0; status == CR_OK && i < n && i < MAX_EPOCHS; i++)
+    int64_t n = (int64_t)json_array_size(metrics) < MAX_EPOCHS ? (int64_t)json_array_size(metrics) : MAX_EPOCHS;
+    cr_status status = make_room(record, n);
+    for (int64_t i = 0; status == CR_OK && i < n; i++)
         record->metrics[i] = real_of(json_array_get(metrics, (size_t)i));
     for (int i = CR_TRIAL_STOPPED; state && i <= CR_TRIAL_FAILED; i++)
         if (!strcmp(state, state_names[i]))
             record->state = (cr_trial_state)i;
     record->n_idle = 0;
     record->seconds = real_of(json_object_get(event, "seconds"));
-    record->failure = (cr_status)json_integer_value(json_object_get(event, "code"));
+    record->failure = code_of(json_object_get(event, "code"));
     free(record->cause);
     record->cause = cause && *cause ? strdup(cause) : NULL;
     return status;
@@ -133,9 +182,11 @@ cr_status cr_fold_add(cr_fold *fold, const json_t *event)
     const char *id = json_string_value(json_object_get(event, "trial"));
     const char *session = json_string_value(json_object_get(event, "session"));
     json_int_t fence = json_integer_value(json_object_get(event, "fence"));
-    if (name && session && !strcmp(name, "stop"))
+    if (!name || !is_plain(event, 0))
+        return CR_OK;
+    if (session && !strcmp(name, "stop"))
         snprintf(fold->stopped_session, sizeof fold->stopped_session, "%s", session);
-    if (!name || !id || strlen(id) != CR_TRIAL_ID - 1)
+    if (!id || !is_id(id))
         return CR_OK;
     cr_status status = need_record(fold, id, &record);
     if (status != CR_OK || fence < record->fence)

@@ -22,6 +22,7 @@ struct cr_scheduler {
     cr_run_watch *watches; /* [n_trials] */
     int64_t *retry;        /* [n_trials] the lease under which a trial failed that is to be tried again; 0: none */
     bool *skip;            /* [n_trials] not to be had, in this search */
+    int64_t n_damaged;     /* lines of the ledger, of which was told */
     cr_standings standings;
 };
 
@@ -37,6 +38,12 @@ static void learn_records(cr_scheduler *scheduler)
 static cr_status refresh(cr_scheduler *scheduler)
 {
     cr_status status = cr_ledger_refresh(scheduler->ledger);
+    int64_t latest, n_damaged = cr_ledger_damaged(scheduler->ledger, &latest);
+    if (n_damaged > scheduler->n_damaged)
+        cr_log_warning("trials.jsonl:%" PRId64 ": a damaged line (%" PRId64 " so far) is passed over; what it said is "
+                       "found again in the trial",
+                       latest, n_damaged);
+    scheduler->n_damaged = n_damaged;
     learn_records(scheduler);
     return status;
 }

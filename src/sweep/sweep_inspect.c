@@ -69,7 +69,11 @@ cr_status cr_sweep_inspect(const char *folder, FILE *out)
     CR_TRY(cr_ledger_open(folder, false, &ledger));
     CR_TRY(cr_ledger_refresh(ledger));
     CR_TRY(cr_ranking_make(ledger, &ranking));
+    int64_t latest, n_damaged = cr_ledger_damaged(ledger, &latest);
     print_ranking(out, folder, &ranking);
+    if (n_damaged > 0)
+        fprintf(out, "  %lld damaged lines of trials.jsonl are passed over, the last of them line %lld\n",
+                (long long)n_damaged, (long long)latest);
     CR_TRY(cr_ranking_print_effects(&ranking, out));
     if (ranking.n > 0 && ranking.points[0].n_done > 0)
         fprintf(out, "\n  the best: %s/trials/%s\n", folder, ranking.points[0].best->id);

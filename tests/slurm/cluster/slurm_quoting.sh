@@ -25,6 +25,12 @@ for text in "${nasty[@]}"; do
     env -u SLURM_JOB_ID bash filled.sh >filled.out 2>&1 || { cat filled.out; fail "the filled-in script failed for $(printf %q "$text")"; }
     printf '%s\0' train "c$text" --output "r$text" --set "$text" "$text" '' >expected
     cmp arguments expected || fail "arguments changed on their way: $(printf %q "$text")"
+    # a sweep's job array hands on what it was called with
+    rm -f arguments
+    env -u SLURM_JOB_ID CRISOL="$scratch/print it" CRISOL_LAUNCHER=mpirun bash "$source_folder/slurm/sweep-array.sbatch" \
+        "s$text" "d$text" --set "$text" '' >filled.out 2>&1 || { cat filled.out; fail "the job array failed for $(printf %q "$text")"; }
+    printf '%s\0' sweep "s$text" --output "d$text" --shard 0/1 --set "$text" '' >expected
+    cmp arguments expected || fail "a job array changed arguments on their way: $(printf %q "$text")"
     # a program by that name must not be found by the shell's own means
     "$fill" c --output r --launcher mpirun --crisol "$text" >filled.sh
     bash -n filled.sh || fail "the filled-in script is no bash for --crisol $(printf %q "$text")"

@@ -180,6 +180,32 @@ static void strangers_facts_do_no_harm(void **state)
     cr_ledger_close(&ledger);
 }
 
+/* What a sweep directory of somebody else may say: nothing larger than it is, no terminal's commands. */
+static void a_hostile_ledger_is_bounded(void **state)
+{
+    cr_ledger *ledger = open_ledger(*state);
+    start(ledger, a, 1);
+    end_epoch(ledger, a, 1, 900000, 0.5);
+    assert_ok(cr_ledger_refresh(ledger));
+    assert_int_equal(cr_ledger_find(ledger, a)->n_epochs, 0);
+    json_t *metrics = json_array();
+    for (int i = 0; i < 1000001; i++)
+        json_array_append_new(metrics, json_integer(1));
+    assert_ok(cr_ledger_append(ledger, "end",
+                               json_pack("{s:s, s:i, s:s, s:o, s:i}", "trial", a, "fence", 1, "state", "failed",
+                                         "metrics", metrics, "code", 12345)));
+    assert_int_equal(state_of(ledger, a), CR_TRIAL_FAILED);
+    assert_int_equal(cr_ledger_find(ledger, a)->n_epochs, 1000000);
+    assert_int_equal(cr_ledger_find(ledger, a)->failure, CR_INTERNAL);
+    start(ledger, "../../../../some", 1);
+    assert_ok(cr_ledger_append(
+        ledger, "end",
+        json_pack("{s:s, s:i, s:s, s:s}", "trial", b, "fence", 1, "state", "failed", "cause", "\x1b[2J")));
+    assert_int_equal(state_of(ledger, b), CR_TRIAL_WAITING);
+    assert_null(cr_ledger_find(ledger, "../../../../some"));
+    cr_ledger_close(&ledger);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_setup, scratch_teardown)
@@ -187,7 +213,7 @@ int main(void)
         TEST(a_trial_goes_through_its_states),     TEST(a_former_owner_says_nothing_more),
         TEST(starts_without_an_epoch_are_counted), TEST(a_torn_last_line_is_closed),
         TEST(a_damaged_line_is_passed_over),       TEST(long_lines_and_many_are_read),
-        TEST(strangers_facts_do_no_harm),
+        TEST(strangers_facts_do_no_harm),          TEST(a_hostile_ledger_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
