@@ -7,8 +7,8 @@
 pack=$2/synthetic-pack
 echo '{}' >"$scratch/empty.yaml"
 config=$scratch/empty.yaml
-common=(--set "data.pack=$pack" --set data.batch=16 --set data.micro_batch=4 --set data.limit_train=48
-    --set data.limit_val=16 --set train.epochs=2 --set cpu.eval_batch=8 --set augment.hflip=0.5 --set schedule.name=cosine
+common=(--set "data.pack=$pack" --set data.batch=8 --set data.micro_batch=2 --set data.limit_train=24
+    --set data.limit_val=8 --set train.epochs=2 --set cpu.eval_batch=8 --set augment.hflip=0.5 --set schedule.name=cosine
     --set train.keep_last=2)
 
 sums() {

@@ -12,9 +12,9 @@ if [ -e "$packs/odir5k-pack/manifest.json" ]; then
 fi
 echo "pack: $pack"
 
-# 4 micro-batches a step, 3 steps an epoch, 2 epochs; dropout, flips, class weights and smoothing all take part
+# 4 micro-batches a step, 2 steps an epoch, 2 epochs; dropout, flips, class weights and smoothing all take part
 common=(--set "data.pack=$pack" --set "model.metadata.columns=$columns" --set data.batch=16 --set data.micro_batch=4
-    --set data.limit_train=48 --set data.limit_val=37 --set data.limit_test=21 --set augment.hflip=0.5
+    --set data.limit_train=32 --set data.limit_val=13 --set data.limit_test=9 --set augment.hflip=0.5
     --set loss.label_smoothing=0.05 --set train.epochs=2 --set cpu.eval_batch=4 --set optimizer.lr=1e-3)
 echo '{}' >"$scratch/empty.yaml"
 
