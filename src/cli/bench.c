@@ -1,7 +1,6 @@
 /* crisol bench */
 #include "crisol/bench.h"
 #include "cli.h"
-#include "crisol/log.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -142,9 +141,7 @@ static int run(arguments *a)
 {
     cr_comm *comm = NULL;
     cr_status status = CR_OK;
-    CR_TRY(cr_comm_open_world(&comm));
-    cr_log_set_rank(cr_comm_rank(comm), cr_comm_size(comm));
-    cr_log_set_quiet(true);
+    CR_TRY(cli_open_world(true, &comm));
     CR_TRY(cr_comm_agree(comm, read_config(a)));
     cr_comm_set_patience(comm, a->bench.config->train.watchdog, cli_rank_lost);
     CR_TRY(cr_bench(comm, &a->bench));

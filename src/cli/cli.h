@@ -5,6 +5,8 @@
 #include "crisol/comm.h"
 #include "crisol/status.h"
 
+#include <stdbool.h>
+
 int cli_pack(int argc, char **argv);
 int cli_inspect(int argc, char **argv);
 int cli_verify(int argc, char **argv);
@@ -19,6 +21,8 @@ int cli_repeat(int argc, char **argv);
 int cli_import(int argc, char **argv);
 int cli_export(int argc, char **argv);
 
+/* All ranks of the job; messages then come from rank 0, information only unless `quiet`. Collective. */
+CR_NODISCARD cr_status cli_open_world(bool quiet, cr_comm **comm);
 /* Prints a failure's one line (on rank 0, where `comm` is not null: errors are agreed) and returns the exit code. */
 int cli_report(const cr_comm *comm, cr_status status);
 /* A cr_comm_lost: prints the line and ends all ranks with CR_INTERNAL. */

@@ -6,6 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+cr_status cli_open_world(bool quiet, cr_comm **comm)
+{
+    cr_status status = cr_comm_open_world(comm);
+    if (status == CR_OK)
+        cr_log_set_rank(cr_comm_rank(*comm), cr_comm_size(*comm));
+    cr_log_set_quiet(quiet);
+    return status;
+}
+
 int cli_report(const cr_comm *comm, cr_status status)
 {
     if (status == CR_STOPPED)

@@ -1,7 +1,6 @@
 /* crisol doctor */
 #include "cli.h"
 #include "crisol/check.h"
-#include "crisol/log.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -47,9 +46,7 @@ int cli_doctor(int argc, char **argv)
         options.folder = argv[optind];
     cr_comm *comm = NULL;
     cr_status status = CR_OK;
-    CR_TRY(cr_comm_open_world(&comm));
-    cr_log_set_rank(cr_comm_rank(comm), cr_comm_size(comm));
-    cr_log_set_quiet(true);
+    CR_TRY(cli_open_world(true, &comm));
     cr_comm_set_patience(comm, 120, cli_rank_lost); /* the others wait while the first one looks around */
     CR_TRY(cr_doctor_run(comm, &options));
 done:;

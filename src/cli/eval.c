@@ -1,6 +1,5 @@
 /* crisol eval */
 #include "cli.h"
-#include "crisol/log.h"
 #include "crisol/train.h"
 
 #include <getopt.h>
@@ -102,9 +101,7 @@ int cli_eval(int argc, char **argv)
         return code;
     cr_comm *comm = NULL;
     cr_status status = CR_OK;
-    CR_TRY(cr_comm_open_world(&comm));
-    cr_log_set_rank(cr_comm_rank(comm), cr_comm_size(comm));
-    cr_log_set_quiet(options.quiet);
+    CR_TRY(cli_open_world(options.quiet, &comm));
     CR_TRY(cr_evaluate(comm, &options));
 done:
     code = cli_report(comm, status);

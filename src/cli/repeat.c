@@ -1,7 +1,6 @@
 /* crisol repeat */
 #include "cli.h"
 #include "crisol/check.h"
-#include "crisol/log.h"
 #include "crisol/train.h"
 
 #include <getopt.h>
@@ -87,9 +86,7 @@ int cli_repeat(int argc, char **argv)
     cr_comm *comm = NULL;
     cr_status status = CR_OK;
     (void)cr_train_is_stopped(); /* a signal that comes while ranks still start counts, too */
-    CR_TRY(cr_comm_open_world(&comm));
-    cr_log_set_rank(cr_comm_rank(comm), cr_comm_size(comm));
-    cr_log_set_quiet(a.quiet);
+    CR_TRY(cli_open_world(a.quiet, &comm));
     a.repeat.command = command ? command : "crisol repeat";
     CR_TRY(cr_repeat(comm, &a.repeat));
 done:

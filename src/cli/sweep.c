@@ -1,7 +1,6 @@
 /* crisol sweep */
 #include "crisol/sweep.h"
 #include "cli.h"
-#include "crisol/log.h"
 #include "crisol/train.h"
 
 #include <getopt.h>
@@ -111,9 +110,7 @@ int cli_sweep(int argc, char **argv)
     cr_sweep *sweep = NULL;
     cr_status status = CR_OK;
     (void)cr_train_is_stopped(); /* a signal that comes while ranks still start counts, too */
-    CR_TRY(cr_comm_open_world(&comm));
-    cr_log_set_rank(cr_comm_rank(comm), cr_comm_size(comm));
-    cr_log_set_quiet(a.sweep.quiet);
+    CR_TRY(cli_open_world(a.sweep.quiet, &comm));
     CR_TRY(cr_comm_agree(comm, cr_sweep_read(a.file, a.sets, a.n_sets, &sweep)));
     if (a.dry_run) {
         if (cr_comm_rank(comm) == 0)

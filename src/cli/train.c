@@ -2,7 +2,6 @@
 #include "crisol/train.h"
 #include "cli.h"
 #include "crisol/config.h"
-#include "crisol/log.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -135,9 +134,7 @@ int cli_train(int argc, char **argv)
     cr_config *config = NULL;
     cr_status status = CR_OK;
     (void)cr_train_is_stopped(); /* a signal that comes while ranks still start counts, too */
-    CR_TRY(cr_comm_open_world(&comm));
-    cr_log_set_rank(cr_comm_rank(comm), cr_comm_size(comm));
-    cr_log_set_quiet(a.quiet);
+    CR_TRY(cli_open_world(a.quiet, &comm));
     CR_TRY(cr_comm_agree(comm, read_config(&a, &config)));
     cr_comm_set_patience(comm, config->train.watchdog, cli_rank_lost);
     a.train.config = config;
