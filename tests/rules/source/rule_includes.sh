@@ -4,14 +4,14 @@
 
 standard=' assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar wchar wctype '
 
-# module_of_header NAME: "module layer" of include/crisol/NAME.h, empty when no one owns it.
-module_of_header() {
-    awk -v name="$1" '!/^#/ { for (i = 3; i <= NF; i++) if ($i == name) print $1, $2 }' "$here/layers.txt"
-}
-
-layer_of_module() {
-    awk -v name="$1" '!/^#/ && $1 == name { print $2 }' "$here/layers.txt"
-}
+declare -A layer_of_module module_of_header # the latter by the name of include/crisol/NAME.h
+while read -r module layer headers; do
+    [[ $module != \#* ]] || continue
+    layer_of_module[$module]=$layer
+    for name in $headers; do
+        module_of_header[$name]=$module
+    done
+done <"$here/layers.txt"
 
 check_third_party() { # FILE LINE HEADER
     local pattern folders folder
@@ -32,35 +32,36 @@ check_public() { # FILE LINE HEADER: include/crisol takes the C library and its 
 }
 
 check_layer() { # FILE LINE HEADER LAYER MODULE
-    local owner layer name=${3#crisol/}
-    read -r owner layer <<<"$(module_of_header "${name%.h}")" || true
+    local owner name=${3#crisol/}
+    owner=${module_of_header[${name%.h}]:-}
     if [ -z "$owner" ]; then
         breach "$1:$2: $3 has no line in tests/rules/source/layers.txt"
-    elif [ "$layer" -gt "$4" ]; then
-        breach "$1:$2: $5 (layer $4) may not include $3 of $owner (layer $layer)"
+    elif [ "${layer_of_module[$owner]}" -gt "$4" ]; then
+        breach "$1:$2: $5 (layer $4) may not include $3 of $owner (layer ${layer_of_module[$owner]})"
     fi
 }
 
 check_private() { # FILE LINE HEADER: beside the code, or in the module's folder above it
-    local folder
-    folder=$(dirname "$1")
-    [ -e "$folder/$3" ] || [[ $folder == src/*/* && -e $(dirname "$folder")/$3 ]] || [ "$3" = crisol_version.h ] ||
+    local folder=${1%/*}
+    [ -e "$folder/$3" ] || [[ $folder == src/*/* && -e ${folder%/*}/$3 ]] || [ "$3" = crisol_version.h ] ||
         breach "$1:$2: \"$3\" is not a private header of this folder"
 }
 
 while IFS= read -r file; do
     if [[ $file == include/* ]]; then
-        name=$(basename "$file" .h)
-        read -r module layer <<<"$(module_of_header "$name")" || true
+        name=${file##*/}
+        module=${module_of_header[${name%.h}]:-}
         [ -n "$module" ] || { breach "$file:1: has no line in tests/rules/source/layers.txt"; continue; }
     else
         module=${file#src/}
         module=${module%%/*}
-        layer=$(layer_of_module "$module")
-        [ -n "$layer" ] || { breach "$file:1: module $module has no line in tests/rules/source/layers.txt"; continue; }
+        [ -n "${layer_of_module[$module]:-}" ] ||
+            { breach "$file:1: module $module has no line in tests/rules/source/layers.txt"; continue; }
     fi
+    layer=${layer_of_module[$module]}
     while IFS=: read -r line text; do
-        header=$(sed -E 's/.*include[ \t]*[<"]([^>"]*)[>"].*/\1/' <<<"$text")
+        header=${text#*include*[<\"]}
+        header=${header%%[>\"]*}
         check_third_party "$file" "$line" "$header"
         [[ $file != include/* ]] || check_public "$file" "$line" "$header"
         if [[ $header == crisol/* ]]; then

@@ -22,10 +22,9 @@ done < <(code_files src)
 unfinished='\b(TO''DO|FIX''ME|XX''X|HA''CK)\b'
 machine='(^|[^A-Za-z0-9_.~-])/(work|opt|root|home)/'
 reference='\b[Ii]ssues? #?[0-9]+\b'
-while IFS= read -r file; do
-    report "unfinished work" < <(grep -nE "$unfinished" "$file" | sed "s|^|$file:|" || true)
-    report "path of one machine" < <(grep -nE "$machine" "$file" | sed "s|^|$file:|" || true)
-    report "a tracker's number says nothing to a reader" < <(grep -nE "$reference" "$file" | sed "s|^|$file:|" || true)
-done < <(files '*.c' '*.h' '*.cu' '*.cuh' '*.sh' '*.awk' '*.py' '*.txt' '*.cmake' '*.md' '*.yaml' '*.yml' '*.json' \
+mapfile -t texts < <(files '*.c' '*.h' '*.cu' '*.cuh' '*.sh' '*.awk' '*.py' '*.txt' '*.cmake' '*.md' '*.yaml' '*.yml' '*.json' \
     '*.sbatch' '*.conf' .clang-tidy .clang-format run)
+report "unfinished work" < <(grep -nHE "$unfinished" "${texts[@]}" || true)
+report "path of one machine" < <(grep -nHE "$machine" "${texts[@]}" || true)
+report "a tracker's number says nothing to a reader" < <(grep -nHE "$reference" "${texts[@]}" || true)
 finish "no exit below cli, no unfinished work, no machine's paths"
