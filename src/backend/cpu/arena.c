@@ -12,23 +12,23 @@ enum {
 
 cr_status cr_buffer_add(cr_cpu_program *program, size_t bytes, int time, int *buffer)
 {
-    return cr_buffer_plan_add(&program->plan, bytes, time, buffer);
+    return cr_buffer_plan_add(&program->lowered.plan, bytes, time, buffer);
 }
 
 void cr_buffer_use(cr_cpu_program *program, int buffer, int time)
 {
-    cr_buffer_plan_use(&program->plan, buffer, time);
+    cr_buffer_plan_use(&program->lowered.plan, buffer, time);
 }
 
 void cr_buffer_keep(cr_cpu_program *program, int buffer)
 {
-    cr_buffer_plan_keep(&program->plan, buffer);
+    cr_buffer_plan_keep(&program->lowered.plan, buffer);
 }
 
 cr_status cr_arena_create(cr_cpu_program *program)
 {
     cr_status status = CR_OK;
-    CR_TRY(cr_buffer_plan_place(&program->plan, ALIGNMENT, &program->arena_bytes));
+    CR_TRY(cr_buffer_plan_place(&program->lowered.plan, ALIGNMENT, &program->arena_bytes));
     program->arena_bytes += ALIGNMENT;
     size_t pages_bytes = (program->arena_bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
     program->arena = aligned_alloc(HUGE_PAGE, pages_bytes);
@@ -48,10 +48,10 @@ done:
 
 void *cr_buffer_data(const cr_cpu_program *program, int buffer)
 {
-    return buffer == CR_NONE ? NULL : program->arena + program->plan.buffers[buffer].offset;
+    return buffer == CR_NONE ? NULL : program->arena + program->lowered.plan.buffers[buffer].offset;
 }
 
 void *cr_value_data(const cr_cpu_program *program, int value)
 {
-    return value == CR_NONE ? NULL : cr_buffer_data(program, program->values[value].buffer);
+    return value == CR_NONE ? NULL : cr_buffer_data(program, program->lowered.values[value].buffer);
 }

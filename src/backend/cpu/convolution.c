@@ -15,7 +15,7 @@ typedef struct channel_arrays {
 static channel_arrays arrays_of(const cr_cpu_program *program, const cr_step *step)
 {
     channel_arrays arrays;
-    arrays.n = program->values[step->dst].place.shape.channels;
+    arrays.n = program->places[step->dst].shape.channels;
     arrays.padded = cr_norm_channels(arrays.n);
     arrays.mean = cr_buffer_data(program, step->convolution->channels);
     arrays.scale = arrays.mean + arrays.padded;
@@ -44,7 +44,7 @@ static cr_status move_weights(const cr_cpu_program *program, const cr_kernel *ke
 static cr_status pack_weights(const cr_cpu_program *program, const cr_step *step, const cr_kernel *kernel,
                               const float *weight, const float *scale)
 {
-    const cr_tensor *tensor = &program->net->tensors[program->net->layers[step->layer].weight];
+    const cr_tensor *tensor = &program->net->tensors[step->layer->weight];
     float *moved = cr_buffer_data(program, kernel->moved), *work = cr_buffer_data(program, program->fold_work);
     bool moves = kernel->move || kernel->pairs != CR_PAIRS_NONE;
     if (scale || kernel->move_plain) {
@@ -59,7 +59,7 @@ static cr_status pack_weights(const cr_cpu_program *program, const cr_step *step
 /* Batch norm with constant statistics is a factor and a shift a channel: into the weights and the bias. */
 static cr_status prepare_evaluation(const cr_cpu_program *program, const cr_step *step, const float *state)
 {
-    const cr_layer *layer = &program->net->layers[step->layer];
+    const cr_layer *layer = step->layer;
     const cr_kernel *kernel = &step->convolution->forward;
     const float *bias = tensor_of(program, state, layer->bias), *weight = tensor_of(program, state, layer->weight);
     channel_arrays arrays = arrays_of(program, step);
@@ -82,8 +82,8 @@ cr_status cr_convolution_prepare(const cr_cpu_program *program, const cr_step *s
 {
     cr_status status = CR_OK;
     cr_convolution_step *own = step->convolution;
-    const float *weight = tensor_of(program, state, program->net->layers[step->layer].weight);
-    if (!cr_layer_learns(program, step->layer))
+    const float *weight = tensor_of(program, state, step->layer->weight);
+    if (!step->learns)
         return prepare_evaluation(program, step, state);
     if (own->forward.moved != CR_NONE)
         CR_TRY(pack_weights(program, step, &own->forward, weight, NULL));
@@ -118,12 +118,11 @@ static cr_status run_kernel(const cr_cpu_program *program, const cr_kernel *kern
 cr_status cr_convolution_evaluate(const cr_cpu_program *program, const cr_step *step, const float *state)
 {
     const cr_convolution_step *own = step->convolution;
-    const cr_value *dst = &program->values[step->dst];
     void *y = cr_value_data(program, step->dst);
     (void)state; /* prepared */
     const void *residual = cr_value_data(program, step->src2);
     if (residual && own->forward.run && !own->fused_sum)
-        memcpy(y, residual, cr_place_bytes(&dst->place));
+        memcpy(y, residual, cr_place_bytes(&program->places[step->dst]));
     return run_kernel(program, &own->forward, cr_value_data(program, step->src), NULL, arrays_of(program, step).shift,
                       residual, y);
 }
@@ -132,7 +131,7 @@ cr_status cr_convolution_evaluate(const cr_cpu_program *program, const cr_step *
 static void take_statistics(const cr_cpu_program *program, const cr_step *step, const float *state, float *gradient,
                             const channel_arrays *arrays)
 {
-    const cr_layer *layer = &program->net->layers[step->layer];
+    const cr_layer *layer = step->layer;
     const cr_place *place = &step->convolution->place;
     const float *weight = tensor_of(program, state, layer->bn_weight);
     const float *shift = tensor_of(program, state, layer->bn_bias), *bias = tensor_of(program, state, layer->bias);
@@ -154,7 +153,7 @@ cr_status cr_convolution_forward(const cr_cpu_program *program, const cr_step *s
                                  float *gradient)
 {
     cr_status status = CR_OK;
-    const cr_layer *layer = &program->net->layers[step->layer];
+    const cr_layer *layer = step->layer;
     const cr_convolution_step *own = step->convolution;
     channel_arrays arrays = arrays_of(program, step);
     void *x = cr_buffer_data(program, own->x);
@@ -169,9 +168,9 @@ cr_status cr_convolution_forward(const cr_cpu_program *program, const cr_step *s
             arrays.shift[c] = layer->bias >= 0 ? tensor_of(program, state, layer->bias)[c] : 0.0f;
         }
     cr_norm norm = {.mean = arrays.mean, .scale = arrays.scale, .shift = arrays.shift, .relu = layer->relu};
-    const cr_place *place = &program->values[step->dst].place;
-    if (step->pool != CR_NONE) {
-        cr_window window = cr_step_window(program, step->pool);
+    const cr_place *place = &program->places[step->dst];
+    if (step->pool) {
+        cr_window window = cr_window_of(step->pool);
         void *pooled = cr_buffer_data(program, own->pooled);
         cr_extreme_pool_forward(&window, &own->place, x, arrays.scale, place, pooled,
                                 cr_buffer_data(program, step->bytes));
@@ -186,7 +185,7 @@ done:
 static void finish_sums(const cr_cpu_program *program, const cr_step *step, float *gradient,
                         const channel_arrays *arrays, const double *sum, const double *dot, float *k1, float *k2)
 {
-    const cr_layer *layer = &program->net->layers[step->layer];
+    const cr_layer *layer = step->layer;
     double n = (double)cr_place_pixels(&step->convolution->place);
     float *d_bias = gradient_of(program, gradient, layer->bias);
     float *d_weight = gradient_of(program, gradient, layer->bn_weight);
@@ -207,38 +206,39 @@ static void finish_sums(const cr_cpu_program *program, const cr_step *step, floa
 /* The gradient of the convolution's result, written over that result. */
 static void norm_backward(const cr_cpu_program *program, const cr_step *step, float *gradient)
 {
-    const cr_layer *layer = &program->net->layers[step->layer];
+    const cr_layer *layer = step->layer;
     const cr_convolution_step *own = step->convolution;
-    const cr_value *dst = &program->values[step->dst];
+    const cr_value *dst = &program->lowered.values[step->dst];
     channel_arrays arrays = arrays_of(program, step);
     double *sum = cr_buffer_data(program, program->channel_work), *dot = sum + arrays.padded;
     float *k1 = (float *)(dot + arrays.padded), *k2 = k1 + arrays.padded;
     const void *y = cr_value_data(program, step->dst);
     void *x = cr_buffer_data(program, own->x), *g0 = cr_buffer_data(program, dst->gradients[0]);
-    bool has_norm = layer->bn_weight >= 0, pools = step->pool != CR_NONE;
+    bool has_norm = layer->bn_weight >= 0, pools = step->pool;
     memset(sum, 0, (size_t)arrays.padded * 2 * (sizeof *sum + sizeof *k1));
     if (!has_norm) /* x is y now: its sign is ReLU's */
         memset(arrays.shift, 0, (size_t)arrays.padded * sizeof(float));
     cr_norm norm = {.mean = arrays.mean, .scale = arrays.scale, .shift = arrays.shift, .relu = layer->relu};
-    cr_norm_backward_sums(&dst->place, &norm, own->mask_kind, pools ? cr_buffer_data(program, own->pooled) : x, y, g0,
+    const cr_place *place = &program->places[step->dst];
+    cr_norm_backward_sums(place, &norm, own->mask_kind, pools ? cr_buffer_data(program, own->pooled) : x, y, g0,
                           dst->n_gradients == 2 ? cr_buffer_data(program, dst->gradients[1]) : NULL,
                           own->writes_dz ? g0 : NULL, sum, dot);
     finish_sums(program, step, gradient, &arrays, sum, dot, k1, k2);
     if (pools) {
-        cr_window window = cr_step_window(program, step->pool);
-        cr_extreme_pool_backward(&window, &norm, &own->place, x, &dst->place, g0, cr_buffer_data(program, step->bytes),
-                                 k1, k2);
+        cr_window window = cr_window_of(step->pool);
+        cr_extreme_pool_backward(&window, &norm, &own->place, x, place, g0, cr_buffer_data(program, step->bytes), k1,
+                                 k2);
         return;
     }
-    cr_norm_backward_apply(&dst->place, &norm, own->writes_dz ? CR_MASK_NONE : own->mask_kind, x, y, g0,
-                           has_norm ? k1 : NULL, has_norm ? k2 : NULL);
+    cr_norm_backward_apply(place, &norm, own->writes_dz ? CR_MASK_NONE : own->mask_kind, x, y, g0, has_norm ? k1 : NULL,
+                           has_norm ? k2 : NULL);
 }
 
 cr_status cr_convolution_backward(const cr_cpu_program *program, const cr_step *step, const float *state,
                                   float *gradient)
 {
     cr_status status = CR_OK;
-    const cr_layer *layer = &program->net->layers[step->layer];
+    const cr_layer *layer = step->layer;
     const cr_convolution_step *own = step->convolution;
     const void *x = cr_buffer_data(program, own->x);
     float *d_weight = gradient_of(program, gradient, layer->weight);

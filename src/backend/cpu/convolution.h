@@ -30,9 +30,8 @@ struct cr_convolution_step {
     bool fused_sum; /* evaluation: the residual lies in dst already */
 };
 
-static inline cr_window cr_step_window(const cr_cpu_program *program, int layer)
+static inline cr_window cr_window_of(const cr_layer *pool)
 {
-    const cr_layer *pool = &program->net->layers[layer];
     cr_window window = {.kernel = pool->kernel, .stride = pool->stride, .padding = pool->padding};
     return window;
 }

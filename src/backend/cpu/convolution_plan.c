@@ -6,8 +6,8 @@
 
 static cr_convolution_spec spec_of(const cr_cpu_program *program, const cr_step *step, cr_pass pass)
 {
-    const cr_layer *layer = &program->net->layers[step->layer];
-    cr_convolution_spec spec = {.src = program->values[step->src].place,
+    const cr_layer *layer = step->layer;
+    cr_convolution_spec spec = {.src = program->places[step->src],
                                 .dst = step->convolution->place,
                                 .kernel = layer->kernel,
                                 .stride = layer->stride,
@@ -57,7 +57,7 @@ static cr_status choose_kernel(cr_cpu_program *program, const cr_step *step, cr_
                                cr_kernel *kernel)
 {
     cr_status status = CR_OK;
-    const cr_tensor *tensor = &program->net->tensors[program->net->layers[step->layer].weight];
+    const cr_tensor *tensor = &program->net->tensors[step->layer->weight];
     CR_TRY(create_kernel(program, tensor, spec, kernel));
     if (!kernel->run && spec->winograd) {
         spec->winograd = false;
@@ -65,7 +65,7 @@ static cr_status choose_kernel(cr_cpu_program *program, const cr_step *step, cr_
     }
     if (!kernel->run)
         status = cr_fail(CR_BAD_CONFIG, "oneDNN has no %s kernel for layer %s on this processor: %s",
-                         spec->src.bf16 ? "bf16" : "float32", program->net->layers[step->layer].name,
+                         spec->src.bf16 ? "bf16" : "float32", step->layer->name,
                          spec->src.bf16 ? "set train.precision to f32" : "take another kernel size or channel count");
 done:
     return status;
@@ -78,7 +78,7 @@ static cr_status plan_kernel(cr_cpu_program *program, const cr_step *step, cr_co
     cr_status status = CR_OK;
     bool gradient = spec->pass == CR_PASS_WEIGHTS, fold = spec->pass == CR_PASS_EVALUATION;
     bool own = spec->winograd && cr_winograd_supports(spec);
-    const cr_tensor *tensor = &program->net->tensors[program->net->layers[step->layer].weight];
+    const cr_tensor *tensor = &program->net->tensors[step->layer->weight];
     kernel->moved = kernel->scratch = kernel->move_scratch = CR_NONE;
     if (!own)
         CR_TRY(choose_kernel(program, step, spec, kernel));
@@ -101,28 +101,23 @@ done:
 
 static size_t channel_bytes(const cr_cpu_program *program, const cr_step *step)
 {
-    return (size_t)cr_norm_channels(program->values[step->dst].place.shape.channels) * 4 * sizeof(float);
+    return (size_t)cr_norm_channels(program->places[step->dst].shape.channels) * 4 * sizeof(float);
 }
 
 static cr_status plan_training(cr_cpu_program *program, cr_step *step)
 {
     cr_status status = CR_OK;
     cr_convolution_step *own = step->convolution;
-    const cr_layer *layer = &program->net->layers[step->layer];
-    cr_value *dst = &program->values[step->dst];
-    int time = cr_step_index(program, step);
+    const cr_layer *layer = step->layer;
+    int time = step->time;
     cr_convolution_spec spec = spec_of(program, step, CR_PASS_TRAINING);
     CR_TRY(plan_kernel(program, step, &spec, time, &own->forward));
     CR_TRY(cr_buffer_add(program, cr_place_bytes(&own->place), time, &own->x));
-    if (layer->bn_weight >= 0)
-        CR_TRY(cr_buffer_add(program, cr_place_bytes(&dst->place), time, &dst->buffer));
-    else /* nothing needs what came before bias, add and ReLU */
-        dst->buffer = own->x;
+    if (layer->bn_weight < 0) /* nothing needs what came before bias, add and ReLU */
+        program->lowered.values[step->dst].buffer = own->x;
     own->mask_kind = !layer->relu ? CR_MASK_NONE : step->src2 == CR_NONE ? CR_MASK_RECOMPUTE : CR_MASK_OUTPUT;
-    if (step->pool != CR_NONE) {
-        CR_TRY(cr_buffer_add(program, cr_place_bytes(&dst->place), time, &own->pooled));
-        CR_TRY(cr_buffer_add(program, (size_t)cr_place_elements(&dst->place), time, &step->bytes));
-    }
+    if (step->pool)
+        CR_TRY(cr_buffer_add(program, cr_place_bytes(&program->places[step->dst]), time, &own->pooled));
     CR_TRY(cr_buffer_add(program, channel_bytes(program, step), time, &own->channels));
 done:
     return status;
@@ -131,28 +126,24 @@ done:
 /* A residual that nobody reads later is overwritten by the sum: oneDNN adds to what dst holds. */
 static bool residual_can_become_dst(const cr_cpu_program *program, const cr_step *step)
 {
-    const cr_value *residual = &program->values[step->src2], *src = &program->values[step->src];
-    return residual->last_reader == cr_step_index(program, step) && residual->buffer != src->buffer &&
-           cr_place_equal(&residual->place, &program->values[step->dst].place);
+    const cr_value *residual = &program->lowered.values[step->src2], *src = &program->lowered.values[step->src];
+    return residual->last_reader == step->time && residual->buffer != src->buffer &&
+           cr_place_equal(&program->places[step->src2], &program->places[step->dst]);
 }
 
 static cr_status plan_evaluation(cr_cpu_program *program, cr_step *step)
 {
     cr_status status = CR_OK;
     cr_convolution_step *own = step->convolution;
-    cr_value *dst = &program->values[step->dst];
-    int time = cr_step_index(program, step);
     cr_convolution_spec spec = spec_of(program, step, CR_PASS_EVALUATION);
     spec.bias = true;
-    spec.relu = program->net->layers[step->layer].relu;
+    spec.relu = step->layer->relu;
     spec.sum = step->src2 != CR_NONE;
-    CR_TRY(plan_kernel(program, step, &spec, time, &own->forward));
+    CR_TRY(plan_kernel(program, step, &spec, step->time, &own->forward));
     own->fused_sum = spec.sum && own->forward.run && residual_can_become_dst(program, step);
     if (own->fused_sum)
-        dst->buffer = program->values[step->src2].buffer;
-    else
-        CR_TRY(cr_buffer_add(program, cr_place_bytes(&dst->place), time, &dst->buffer));
-    CR_TRY(cr_buffer_add(program, channel_bytes(program, step), time, &own->channels));
+        program->lowered.values[step->dst].buffer = program->lowered.values[step->src2].buffer;
+    CR_TRY(cr_buffer_add(program, channel_bytes(program, step), step->time, &own->channels));
     cr_buffer_keep(program, own->channels);
 done:
     return status;
@@ -165,34 +156,28 @@ cr_status cr_convolution_plan_forward(cr_cpu_program *program, cr_step *step)
         return cr_fail_memory("a convolution", sizeof *step->convolution);
     cr_convolution_step *own = step->convolution;
     own->x = own->pooled = own->channels = CR_NONE;
-    own->place = program->values[step->dst].place;
-    own->place.shape = program->net->values[program->net->layers[step->layer].dst];
-    return cr_layer_learns(program, step->layer) ? plan_training(program, step) : plan_evaluation(program, step);
+    own->place = program->places[step->dst];
+    own->place.shape = program->net->values[step->layer->dst];
+    return step->learns ? plan_training(program, step) : plan_evaluation(program, step);
 }
 
 cr_status cr_convolution_plan_backward(cr_cpu_program *program, cr_step *step)
 {
     cr_status status = CR_OK;
     cr_convolution_step *own = step->convolution;
-    const cr_value *dst = &program->values[step->dst];
-    int time = cr_backward_time(program, cr_step_index(program, step));
+    const cr_value *dst = &program->lowered.values[step->dst];
+    int time = cr_backward_time(&program->lowered, step);
     cr_convolution_spec spec = spec_of(program, step, CR_PASS_WEIGHTS);
     CR_TRY(plan_kernel(program, step, &spec, time, &own->weights));
     cr_buffer_use(program, own->x, time);
     if (own->mask_kind == CR_MASK_OUTPUT)
         cr_buffer_use(program, dst->buffer, time);
     cr_buffer_use(program, own->channels, time);
-    cr_buffer_use(program, program->values[step->src].buffer, time);
-    bool has_residual = step->src2 != CR_NONE && program->values[step->src2].wants_gradient;
-    own->writes_dz = has_residual || dst->n_gradients == 2 || step->pool != CR_NONE;
     cr_buffer_use(program, own->pooled, time);
-    cr_buffer_use(program, step->bytes, time);
-    if (has_residual) /* the masked gradient is the residual's, as it is */
-        step->sink2 = cr_gradient_add(program, step->src2, dst->gradients[0], time);
-    if (program->values[step->src].wants_gradient) {
+    own->writes_dz = step->sink2.buffer != CR_NONE || dst->n_gradients == 2 || step->pool;
+    if (step->sink.buffer != CR_NONE) {
         spec = spec_of(program, step, CR_PASS_DATA);
         CR_TRY(plan_kernel(program, step, &spec, time, &own->data));
-        CR_TRY(cr_gradient_new(program, step->src, time, &step->sink));
     }
 done:
     return status;

@@ -15,14 +15,13 @@ static void destroy_program(cr_program **head)
     if (!head || !*head)
         return;
     cr_cpu_program *program = (cr_cpu_program *)*head;
-    for (int s = 0; program->steps && s < program->n_steps; s++) {
-        cr_convolution_step_destroy(&program->steps[s].convolution);
-        cr_dense_step_destroy(&program->steps[s].dense);
+    for (int s = 0; program->lowered.steps && s < program->lowered.n_steps; s++) {
+        cr_convolution_step_destroy(&program->lowered.steps[s].convolution);
+        cr_dense_step_destroy(&program->lowered.steps[s].dense);
     }
     free(program->arena);
-    cr_buffer_plan_clear(&program->plan);
-    free(program->steps);
-    free(program->values);
+    free(program->places);
+    cr_lowered_clear(&program->lowered);
     free(program);
     *head = NULL;
 }
@@ -31,16 +30,15 @@ static void destroy_program(cr_program **head)
  * be of 8, for AVX2 take channels last. */
 static cr_status choose_formats(cr_cpu_program *program)
 {
-    program->isa = cr_engine_isa();
-    program->spatial = program->isa < CR_ISA_AVX512 ? CR_FORMAT_NHWC : CR_FORMAT_BLOCKED;
+    cr_isa isa = cr_engine_isa();
     program->bf16 = program->params.precision == CR_PRECISION_BF16;
-    if (!program->bf16)
-        return CR_OK;
-    if (program->isa < CR_ISA_AVX512_BF16)
+    if (program->bf16 && isa < CR_ISA_AVX512_BF16)
         return cr_fail(CR_BAD_CONFIG, "this processor has no bf16 instructions (AVX512_BF16 or AMX), without which "
                                       "bf16 is slower than f32: set train.precision to f32");
-    if (program->isa == CR_ISA_AMX)
-        program->spatial = CR_FORMAT_NHWC;
+    bool blocked = isa >= CR_ISA_AVX512 && !(program->bf16 && isa == CR_ISA_AMX);
+    program->formats[CR_FORM_PLAIN] = CR_FORMAT_PLAIN;
+    program->formats[CR_FORM_SPATIAL] = blocked ? CR_FORMAT_BLOCKED : CR_FORMAT_NHWC;
+    program->formats[CR_FORM_INPUT] = blocked ? CR_FORMAT_PLAIN : CR_FORMAT_NHWC;
     return CR_OK;
 }
 
@@ -55,10 +53,9 @@ static cr_status create_program(cr_backend *backend, const cr_net *net, const cr
     program->net = net;
     program->params = *params;
     program->engine = context->engine;
-    program->logits_gradient = program->channel_work = program->fold_work = program->augment_work = CR_NONE;
+    program->channel_work = program->fold_work = program->augment_work = CR_NONE;
     cr_engine_set_threads(params->n_threads);
     CR_TRY(choose_formats(program));
-    CR_TRY(cr_program_lower(program));
     CR_TRY(cr_program_plan(program));
     *head = &program->head;
     return CR_OK;

@@ -2,12 +2,6 @@
 
 #include <stdlib.h>
 
-static int64_t units(const cr_cpu_program *program, int value)
-{
-    cr_shape shape = program->values[value].place.shape;
-    return shape.channels * shape.height * shape.width;
-}
-
 static cr_status plan_product(cr_cpu_program *program, const cr_product_spec *spec, int time, cr_product *product)
 {
     cr_status status = CR_OK;
@@ -21,18 +15,15 @@ done:
 cr_status cr_dense_plan_forward(cr_cpu_program *program, cr_step *step)
 {
     cr_status status = CR_OK;
-    cr_value *dst = &program->values[step->dst];
-    int time = cr_step_index(program, step);
     step->dense = calloc(1, sizeof *step->dense);
     if (!step->dense)
         return cr_fail_memory("a dense layer", sizeof *step->dense);
     cr_product_spec spec = {.m = program->params.micro_batch,
-                            .n = units(program, step->dst),
-                            .k = units(program, step->src),
+                            .n = cr_value_units(&program->lowered, step->dst),
+                            .k = cr_value_units(&program->lowered, step->src),
                             .b_transposed = true,
-                            .bias = program->net->layers[step->layer].bias >= 0};
-    CR_TRY(plan_product(program, &spec, time, &step->dense->forward));
-    CR_TRY(cr_buffer_add(program, cr_place_bytes(&dst->place), time, &dst->buffer));
+                            .bias = step->layer->bias >= 0};
+    CR_TRY(plan_product(program, &spec, step->time, &step->dense->forward));
 done:
     return status;
 }
@@ -40,16 +31,14 @@ done:
 cr_status cr_dense_plan_backward(cr_cpu_program *program, cr_step *step)
 {
     cr_status status = CR_OK;
-    int64_t n = program->params.micro_batch, in = units(program, step->src), out = units(program, step->dst);
-    int time = cr_backward_time(program, cr_step_index(program, step));
+    int64_t n = program->params.micro_batch;
+    int64_t in = cr_value_units(&program->lowered, step->src), out = cr_value_units(&program->lowered, step->dst);
+    int time = cr_backward_time(&program->lowered, step);
     cr_product_spec weights = {.m = out, .n = in, .k = n, .a_transposed = true};
     CR_TRY(plan_product(program, &weights, time, &step->dense->weights));
-    cr_buffer_use(program, program->values[step->src].buffer, time);
-    cr_buffer_use(program, program->values[step->dst].buffer, time);
-    if (program->values[step->src].wants_gradient) {
+    if (step->sink.buffer != CR_NONE) {
         cr_product_spec data = {.m = n, .n = in, .k = out};
         CR_TRY(plan_product(program, &data, time, &step->dense->data));
-        CR_TRY(cr_gradient_new(program, step->src, time, &step->sink));
     }
 done:
     return status;
@@ -76,7 +65,7 @@ static cr_status run_product(const cr_cpu_program *program, const cr_product *pr
 
 cr_status cr_dense_forward(const cr_cpu_program *program, const cr_step *step, const float *state)
 {
-    const cr_layer *layer = &program->net->layers[step->layer];
+    const cr_layer *layer = step->layer;
     const cr_tensor *tensors = program->net->tensors;
     float *y = cr_value_data(program, step->dst);
     cr_status status = run_product(program, &step->dense->forward, cr_value_data(program, step->src),
@@ -84,7 +73,7 @@ cr_status cr_dense_forward(const cr_cpu_program *program, const cr_step *step, c
                                    layer->bias >= 0 ? state + tensors[layer->bias].offset : NULL, y);
     if (status != CR_OK || !layer->relu)
         return status;
-    int64_t count = program->params.micro_batch * units(program, step->dst);
+    int64_t count = program->params.micro_batch * cr_value_units(&program->lowered, step->dst);
     for (int64_t i = 0; i < count; i++)
         y[i] = y[i] < 0.0f ? 0.0f : y[i]; /* NaN goes through, so that it is noticed */
     return CR_OK;
@@ -107,11 +96,12 @@ static void mask_and_sum(const float *y, bool relu, int64_t n, int64_t out, floa
 cr_status cr_dense_backward(const cr_cpu_program *program, const cr_step *step, const float *state, float *gradient)
 {
     cr_status status = CR_OK;
-    const cr_layer *layer = &program->net->layers[step->layer];
+    const cr_layer *layer = step->layer;
     const cr_tensor *tensors = program->net->tensors;
     float *dy = cr_gradient_whole(program, step->dst);
-    mask_and_sum(cr_value_data(program, step->dst), layer->relu, program->params.micro_batch, units(program, step->dst),
-                 dy, layer->bias >= 0 ? gradient + tensors[layer->bias].offset : NULL);
+    mask_and_sum(cr_value_data(program, step->dst), layer->relu, program->params.micro_batch,
+                 cr_value_units(&program->lowered, step->dst), dy,
+                 layer->bias >= 0 ? gradient + tensors[layer->bias].offset : NULL);
     CR_TRY(run_product(program, &step->dense->weights, dy, cr_value_data(program, step->src), NULL,
                        gradient + tensors[layer->weight].offset));
     if (step->sink.buffer == CR_NONE)

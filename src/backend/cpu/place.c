@@ -15,7 +15,7 @@ bool cr_place_equal(const cr_place *a, const cr_place *b)
 
 int64_t cr_place_elements(const cr_place *place)
 {
-    int64_t channels = place->format == CR_FORMAT_BLOCKED ? n_blocks(place) * CR_LANES : place->shape.channels;
+    int64_t lanes = cr_format_lanes(place->format), channels = (place->shape.channels + lanes - 1) / lanes * lanes;
     return place->n * channels * place->shape.height * place->shape.width;
 }
 

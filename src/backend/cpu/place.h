@@ -40,6 +40,11 @@ static inline cr_place cr_place_make(int64_t n, cr_shape shape, cr_format format
     return place;
 }
 
+static inline int64_t cr_format_lanes(cr_format format) /* its channels are padded to a multiple of it */
+{
+    return format == CR_FORMAT_BLOCKED ? CR_LANES : 1;
+}
+
 bool cr_place_equal(const cr_place *a, const cr_place *b);
 int64_t cr_place_elements(const cr_place *place); /* blocked: with the lanes beyond `channels` */
 size_t cr_place_bytes(const cr_place *place);

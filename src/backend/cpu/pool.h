@@ -6,10 +6,6 @@
 
 #include <stdint.h>
 
-enum {
-    CR_POOL_MAX_KERNEL = 16 /* positions of a window are numbered by a byte */
-};
-
 typedef struct cr_window { /* square */
     int64_t kernel, stride, padding;
 } cr_window;

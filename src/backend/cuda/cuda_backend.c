@@ -6,8 +6,8 @@
 
 static void free_program(cr_cuda_program *program)
 {
-    for (int s = 0; program->steps && s < program->n_steps; s++) {
-        cr_cuda_convolution *own = program->steps[s].convolution;
+    for (int s = 0; program->lowered.steps && s < program->lowered.n_steps; s++) {
+        cr_convolution_step *own = program->lowered.steps[s].convolution;
         for (int p = 0; own && p < CR_CONV_N_PASSES; p++)
             cr_conv_plan_destroy(&own->plans[p]);
         free(own);
@@ -20,9 +20,7 @@ static void free_program(cr_cuda_program *program)
         cudaEventDestroy(program->after);
     cr_cuda_inputs_destroy(&program->inputs);
     cudaFree(program->arena);
-    cr_buffer_plan_clear(&program->plan);
-    free(program->steps);
-    free(program->values);
+    cr_lowered_clear(&program->lowered);
     free(program);
 }
 
@@ -46,7 +44,6 @@ static cr_status compile(cr_cuda_program *program)
 {
     cr_status status = CR_OK;
     CR_TRY(cr_cuda_inputs_create(program->net, &program->params, &program->inputs));
-    CR_TRY(cr_cuda_lower(program));
     CR_TRY(cr_cuda_plan(program));
     if (program->params.profile) {
         CR_TRY(cr_cuda_check(cudaEventCreate(&program->before), "a clock"));
@@ -67,7 +64,7 @@ static cr_status create_program(cr_backend *backend, const cr_net *net, const cr
     program->params = *params;
     program->cuda = cuda;
     program->bf16 = params->precision == CR_PRECISION_BF16;
-    program->logits_gradient = program->losses = program->sums_work = program->factors_work = CR_NONE;
+    program->losses = program->sums_work = program->factors_work = CR_NONE;
     program->workspace = program->sample_plans = CR_NONE;
     *head = &program->head;
     cr_status status = cr_cuda_enter(cuda);

@@ -1,7 +1,7 @@
 /* A convolution step: the convolution itself, then norm, residual, ReLU and pooling by own kernels. */
 #include "cuda_program.h"
 
-static cr_norm_arrays arrays_of(const cr_cuda_program *program, const cr_cuda_step *step)
+static cr_norm_arrays arrays_of(const cr_cuda_program *program, const cr_step *step)
 {
     int64_t channels = cr_cuda_padded(step->convolution->shape.channels);
     cr_norm_arrays arrays;
@@ -18,10 +18,10 @@ static int64_t pixels_of(const cr_cuda_program *program, cr_shape shape)
 }
 
 /* Of the whole result, or of what was pooled from it. */
-static cr_norm_job norm_job(const cr_cuda_run *run, const cr_cuda_step *step, bool pooled)
+static cr_norm_job norm_job(const cr_cuda_run *run, const cr_step *step, bool pooled)
 {
     const cr_cuda_program *program = run->program;
-    const cr_cuda_convolution *own = step->convolution;
+    const cr_convolution_step *own = step->convolution;
     float *k1 = cr_cuda_buffer(program, program->factors_work);
     int64_t channels = cr_cuda_padded(own->shape.channels);
     return (cr_norm_job){.x = cr_cuda_buffer(program, pooled ? own->pooled : own->x),
@@ -30,17 +30,17 @@ static cr_norm_job norm_job(const cr_cuda_run *run, const cr_cuda_step *step, bo
                          .k1 = k1,
                          .k2 = k1 ? k1 + channels : NULL,
                          .partials = cr_cuda_buffer(program, program->sums_work),
-                         .pixels = pixels_of(program, pooled ? program->values[step->dst].shape : own->shape),
+                         .pixels = pixels_of(program, pooled ? program->lowered.values[step->dst].shape : own->shape),
                          .channels = channels,
                          .mask = own->mask,
-                         .relu = program->net->layers[step->layer].relu,
+                         .relu = step->layer->relu,
                          .bf16 = program->bf16};
 }
 
-static cr_norm_finish_job finish_job(const cr_cuda_run *run, const cr_cuda_step *step, const cr_norm_job *norm)
+static cr_norm_finish_job finish_job(const cr_cuda_run *run, const cr_step *step, const cr_norm_job *norm)
 {
     const cr_cuda_program *program = run->program;
-    const cr_layer *layer = &program->net->layers[step->layer];
+    const cr_layer *layer = step->layer;
     float *k1 = cr_cuda_buffer(program, program->factors_work);
     cr_norm_finish_job job = {.partials = norm->partials,
                               .pixels = norm->pixels,
@@ -65,12 +65,12 @@ static cr_norm_finish_job finish_job(const cr_cuda_run *run, const cr_cuda_step 
     return job;
 }
 
-static cr_pool_job pool_job(const cr_cuda_run *run, const cr_cuda_step *step)
+static cr_pool_job pool_job(const cr_cuda_run *run, const cr_step *step)
 {
     const cr_cuda_program *program = run->program;
-    const cr_layer *pool = &program->net->layers[step->pool];
-    const cr_cuda_convolution *own = step->convolution;
-    cr_shape out = program->values[step->dst].shape;
+    const cr_layer *pool = step->pool;
+    const cr_convolution_step *own = step->convolution;
+    cr_shape out = program->lowered.values[step->dst].shape;
     return (cr_pool_job){.x = cr_cuda_buffer(program, own->x),
                          .index = cr_cuda_buffer(program, step->bytes),
                          .n = program->params.micro_batch,
@@ -85,10 +85,10 @@ static cr_pool_job pool_job(const cr_cuda_run *run, const cr_cuda_step *step)
                          .bf16 = program->bf16};
 }
 
-static cr_weights_job weights_job(const cr_cuda_program *program, const cr_cuda_step *step)
+static cr_weights_job weights_job(const cr_cuda_program *program, const cr_step *step)
 {
-    const cr_layer *layer = &program->net->layers[step->layer];
-    int64_t in = program->values[step->src].shape.channels, out = step->convolution->shape.channels;
+    const cr_layer *layer = step->layer;
+    int64_t in = program->lowered.values[step->src].shape.channels, out = step->convolution->shape.channels;
     return (cr_weights_job){.out = out,
                             .in = in,
                             .out_padded = cr_cuda_padded(out),
@@ -97,41 +97,41 @@ static cr_weights_job weights_job(const cr_cuda_program *program, const cr_cuda_
                             .bf16 = program->bf16};
 }
 
-void cr_cuda_convolution_prepare(const cr_cuda_run *run, const cr_cuda_step *step)
+void cr_cuda_convolution_prepare(const cr_cuda_run *run, const cr_step *step)
 {
     const cr_cuda_program *program = run->program;
     cr_weights_job weights = weights_job(program, step);
-    weights.state = (float *)cr_cuda_tensor(run, program->net->layers[step->layer].weight); /* read only */
+    weights.state = (float *)cr_cuda_tensor(run, step->layer->weight); /* read only */
     weights.packed = cr_cuda_buffer(program, step->convolution->packed);
     cr_kernel_weights_pack(&weights, run->stream);
-    if (cr_cuda_learns(program, step->layer))
+    if (step->learns)
         return;
     cr_norm_job norm = norm_job(run, step, false);
     cr_norm_finish_job finish = finish_job(run, step, &norm);
     cr_kernel_norm_constants(&finish, run->stream);
 }
 
-static cr_status run_pass(const cr_cuda_run *run, const cr_cuda_step *step, cr_conv_pass pass, void *x, void *w)
+static cr_status run_pass(const cr_cuda_run *run, const cr_step *step, cr_conv_pass pass, void *x, void *w)
 {
     const cr_cuda_program *program = run->program;
     return cr_conv_plan_run(step->convolution->plans[pass], x, w, cr_cuda_buffer(program, step->convolution->x),
                             cr_cuda_buffer(program, program->workspace), run->stream);
 }
 
-cr_status cr_cuda_convolution_forward(const cr_cuda_run *run, const cr_cuda_step *step)
+cr_status cr_cuda_convolution_forward(const cr_cuda_run *run, const cr_step *step)
 {
     cr_status status = CR_OK;
     const cr_cuda_program *program = run->program;
-    const cr_cuda_convolution *own = step->convolution;
-    bool pools = step->pool != CR_NONE;
+    const cr_convolution_step *own = step->convolution;
+    bool pools = step->pool;
     CR_TRY(run_pass(run, step, CR_CONV_FORWARD, cr_cuda_value_data(program, step->src),
                     cr_cuda_buffer(program, own->packed)));
     cr_norm_job whole = norm_job(run, step, false), norm = norm_job(run, step, pools);
     cr_norm_finish_job finish = finish_job(run, step, &whole);
-    if (cr_cuda_learns(program, step->layer) && finish.weight) {
+    if (step->learns && finish.weight) {
         cr_kernel_norm_statistics(&whole, run->stream);
         cr_kernel_norm_finish_forward(&finish, run->stream);
-    } else if (cr_cuda_learns(program, step->layer)) {
+    } else if (step->learns) {
         cr_kernel_norm_constants(&finish, run->stream);
     }
     if (pools) {
@@ -148,12 +148,12 @@ done:
 }
 
 /* The gradient of the convolution's result, written over that result. */
-static void norm_backward(const cr_cuda_run *run, const cr_cuda_step *step)
+static void norm_backward(const cr_cuda_run *run, const cr_step *step)
 {
     const cr_cuda_program *program = run->program;
-    const cr_cuda_convolution *own = step->convolution;
-    const cr_cuda_value *dst = &program->values[step->dst];
-    bool pools = step->pool != CR_NONE;
+    const cr_convolution_step *own = step->convolution;
+    const cr_value *dst = &program->lowered.values[step->dst];
+    bool pools = step->pool;
     void *g0 = cr_cuda_buffer(program, dst->gradients[0]);
     cr_norm_job sums = norm_job(run, step, pools);
     sums.g0 = g0;
@@ -178,17 +178,17 @@ static void norm_backward(const cr_cuda_run *run, const cr_cuda_step *step)
     cr_kernel_norm_backward_apply(&sums, run->stream);
 }
 
-cr_status cr_cuda_convolution_backward(const cr_cuda_run *run, const cr_cuda_step *step)
+cr_status cr_cuda_convolution_backward(const cr_cuda_run *run, const cr_step *step)
 {
     cr_status status = CR_OK;
     const cr_cuda_program *program = run->program;
-    const cr_cuda_convolution *own = step->convolution;
+    const cr_convolution_step *own = step->convolution;
     norm_backward(run, step);
     cr_cuda_sink_finish(run, step->src2, step->sink2);
     CR_TRY(run_pass(run, step, CR_CONV_WEIGHTS, cr_cuda_value_data(program, step->src),
                     cr_cuda_buffer(program, own->d_packed)));
     cr_weights_job weights = weights_job(program, step);
-    weights.state = cr_cuda_tensor_gradient(run, program->net->layers[step->layer].weight);
+    weights.state = cr_cuda_tensor_gradient(run, step->layer->weight);
     weights.packed = cr_cuda_buffer(program, own->d_packed);
     cr_kernel_weights_unpack(&weights, run->stream);
     if (step->sink.buffer == CR_NONE)

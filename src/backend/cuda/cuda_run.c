@@ -4,7 +4,7 @@
 #include "crisol/clock.h"
 
 /* One step; a profile adds the time that it took on the device. */
-static cr_status queue_step(const cr_cuda_run *run, cr_cuda_step *step, bool backward)
+static cr_status queue_step(const cr_cuda_run *run, cr_step *step, bool backward)
 {
     cr_status status = CR_OK;
     float milliseconds = 0;
@@ -34,21 +34,21 @@ static cr_status queue(const cr_cuda_run *run)
         CR_TRY(cr_cuda_check(
             cudaMemsetAsync(run->gradient, 0, (size_t)(net->n_params + net->n_stats) * sizeof(float), run->stream),
             "a gradient"));
-    for (int s = 0; s < program->n_steps; s++)
-        CR_TRY(queue_step(run, &program->steps[s], false));
+    for (int s = 0; s < program->lowered.n_steps; s++)
+        CR_TRY(queue_step(run, &program->lowered.steps[s], false));
     if (!run->gradient)
         goto done;
     cr_loss_job loss = {.head = (const cr_batch_head *)(inputs->block + inputs->at.head),
-                        .logits = cr_cuda_value_data(program, program->logits),
+                        .logits = cr_cuda_value_data(program, program->lowered.logits),
                         .labels = (const int32_t *)(inputs->block + inputs->at.labels),
                         .losses = cr_cuda_buffer(program, program->losses),
-                        .dlogits = cr_cuda_buffer(program, program->logits_gradient),
+                        .dlogits = cr_cuda_buffer(program, program->lowered.logits_gradient),
                         .n = program->params.micro_batch,
                         .n_classes = net->n_classes};
     cr_kernel_loss(&loss, run->stream);
-    for (int s = program->n_steps - 1; s >= 0; s--)
-        if (program->steps[s].has_backward)
-            CR_TRY(queue_step(run, &program->steps[s], true));
+    for (int s = program->lowered.n_steps - 1; s >= 0; s--)
+        if (program->lowered.steps[s].has_backward)
+            CR_TRY(queue_step(run, &program->lowered.steps[s], true));
 done:
     return status;
 }
@@ -100,9 +100,9 @@ static void prepare(const cr_cuda_run *run, uint64_t version)
     cr_cuda_program *program = run->program;
     if (program->prepared && program->prepared_state == run->state && program->prepared_version == version)
         return;
-    for (int s = 0; s < program->n_steps; s++)
-        if (program->steps[s].kind == CR_CUDA_CONVOLUTION)
-            cr_cuda_convolution_prepare(run, &program->steps[s]);
+    for (int s = 0; s < program->lowered.n_steps; s++)
+        if (program->lowered.steps[s].kind == CR_STEP_CONVOLUTION)
+            cr_cuda_convolution_prepare(run, &program->lowered.steps[s]);
     program->prepared = true;
     program->prepared_state = run->state;
     program->prepared_version = version;
@@ -115,13 +115,13 @@ static void make_inputs(const cr_cuda_run *run, const cr_batch *batch, const uin
     const cr_cuda_inputs *inputs = &program->inputs;
     bool mixes = program->params.training && batch->mixes;
     const cr_mix *mix = mixes ? (const cr_mix *)(inputs->block + inputs->at.mixes) : NULL;
-    if (program->image != CR_NONE) {
+    if (program->lowered.image != CR_NONE) {
         cr_augment_job job = {.images = images,
                               .augments =
                                   batch->augments ? (const cr_augment *)(inputs->block + inputs->at.augments) : NULL,
                               .mixes = mix,
                               .plans = cr_cuda_buffer(program, program->sample_plans),
-                              .out = cr_cuda_value_data(program, program->image),
+                              .out = cr_cuda_value_data(program, program->lowered.image),
                               .n = inputs->n,
                               .size = program->net->image_size,
                               .bf16 = program->bf16};
@@ -131,11 +131,11 @@ static void make_inputs(const cr_cuda_run *run, const cr_batch *batch, const uin
         }
         cr_kernel_augment(&job, run->stream);
     }
-    if (program->metadata == CR_NONE)
+    if (program->lowered.metadata == CR_NONE)
         return;
     cr_metadata_job job = {.metadata = (const float *)(inputs->block + inputs->at.metadata),
                            .mixes = mix,
-                           .out = cr_cuda_value_data(program, program->metadata),
+                           .out = cr_cuda_value_data(program, program->lowered.metadata),
                            .n = inputs->n,
                            .width = inputs->n_features};
     cr_kernel_metadata(&job, run->stream);
@@ -155,7 +155,7 @@ static cr_status run_batch(cr_cuda_program *program, const float *state, const c
     CR_TRY(program->params.profile ? queue(&run) : launch(&run));
     CR_TRY(cr_cuda_check(cudaGetLastError(), "a kernel"));
     program->n_runs++;
-    CR_TRY(cr_cuda_inputs_receive(program->cuda, &program->inputs, cr_cuda_value_data(program, program->logits),
+    CR_TRY(cr_cuda_inputs_receive(program->cuda, &program->inputs, cr_cuda_value_data(program, program->lowered.logits),
                                   cr_cuda_buffer(program, program->losses), result));
 done:
     if (status != CR_OK)

@@ -11,47 +11,41 @@ float *cr_cuda_tensor_gradient(const cr_cuda_run *run, int tensor)
     return tensor < 0 ? NULL : run->gradient + run->program->net->tensors[tensor].offset;
 }
 
-static int64_t units(const cr_cuda_program *program, int value)
-{
-    cr_shape shape = program->values[value].shape;
-    return shape.channels * shape.height * shape.width;
-}
-
 /* a += b. Buffers end at multiples of the vector, so plain values may be taken for whole vectors. */
-static void add_to(const cr_cuda_run *run, const cr_cuda_value *value, void *a, const void *b)
+static void add_to(const cr_cuda_run *run, const cr_value *value, void *a, const void *b)
 {
     cr_value_job job = {.from = a,
                         .add = b,
                         .to = a,
-                        .n = cr_cuda_padded(cr_cuda_elements(run->program, value->shape, value->spatial)),
+                        .n = cr_cuda_padded(cr_form_elements(&run->program->lowered, value->shape, value->form)),
                         .area = 1,
                         .channels = 1,
-                        .bf16 = value->spatial && run->program->bf16};
+                        .bf16 = value->form == CR_FORM_SPATIAL && run->program->bf16};
     cr_kernel_value_add(&job, run->stream);
 }
 
-void cr_cuda_sink_finish(const cr_cuda_run *run, int value, cr_cuda_sink sink)
+void cr_cuda_sink_finish(const cr_cuda_run *run, int value, cr_sink sink)
 {
     if (sink.add_to != CR_NONE)
-        add_to(run, &run->program->values[value], cr_cuda_buffer(run->program, sink.add_to),
+        add_to(run, &run->program->lowered.values[value], cr_cuda_buffer(run->program, sink.add_to),
                cr_cuda_buffer(run->program, sink.buffer));
 }
 
 /* The whole gradient of a value in one buffer (the first part). */
 static void *gradient_whole(const cr_cuda_run *run, int value)
 {
-    const cr_cuda_value *whole = &run->program->values[value];
+    const cr_value *whole = &run->program->lowered.values[value];
     void *first = cr_cuda_buffer(run->program, whole->gradients[0]);
     if (whole->n_gradients == 2)
         add_to(run, whole, first, cr_cuda_buffer(run->program, whole->gradients[1]));
     return first;
 }
 
-static cr_pool_job pool_job(const cr_cuda_run *run, const cr_cuda_step *step)
+static cr_pool_job pool_job(const cr_cuda_run *run, const cr_step *step)
 {
     const cr_cuda_program *program = run->program;
-    const cr_layer *layer = &program->net->layers[step->layer];
-    cr_shape in = program->values[step->src].shape, out = program->values[step->dst].shape;
+    const cr_layer *layer = step->layer;
+    cr_shape in = program->lowered.values[step->src].shape, out = program->lowered.values[step->dst].shape;
     return (cr_pool_job){.index = cr_cuda_buffer(program, step->bytes),
                          .n = program->params.micro_batch,
                          .height = in.height,
@@ -67,7 +61,7 @@ static cr_pool_job pool_job(const cr_cuda_run *run, const cr_cuda_step *step)
 
 static cr_average_job average_job(const cr_cuda_run *run, int spatial)
 {
-    cr_shape shape = run->program->values[spatial].shape;
+    cr_shape shape = run->program->lowered.values[spatial].shape;
     return (cr_average_job){.n = run->program->params.micro_batch,
                             .area = shape.height * shape.width,
                             .channels = cr_cuda_padded(shape.channels),
@@ -75,7 +69,7 @@ static cr_average_job average_job(const cr_cuda_run *run, int spatial)
                             .bf16 = run->program->bf16};
 }
 
-static void convert(const cr_cuda_run *run, const cr_cuda_value *to, const void *from, void *data)
+static void convert(const cr_cuda_run *run, const cr_value *to, const void *from, void *data)
 {
     cr_value_job job = {.from = from,
                         .to = data,
@@ -84,32 +78,33 @@ static void convert(const cr_cuda_run *run, const cr_cuda_value *to, const void 
                         .channels = cr_cuda_padded(to->shape.channels),
                         .n_channels = to->shape.channels,
                         .bf16 = run->program->bf16};
-    if (to->spatial)
+    if (to->form == CR_FORM_SPATIAL)
         cr_kernel_to_spatial(&job, run->stream);
     else
         cr_kernel_to_plain(&job, run->stream);
 }
 
-static void dense_forward(const cr_cuda_run *run, const cr_cuda_step *step)
+static void dense_forward(const cr_cuda_run *run, const cr_step *step)
 {
-    const cr_layer *layer = &run->program->net->layers[step->layer];
+    const cr_layer *layer = step->layer;
     cr_product_job job = {.a = cr_cuda_value_data(run->program, step->src),
                           .b = cr_cuda_tensor(run, layer->weight),
                           .bias = cr_cuda_tensor(run, layer->bias),
                           .c = cr_cuda_value_data(run->program, step->dst),
                           .m = run->program->params.micro_batch,
-                          .n = units(run->program, step->dst),
-                          .k = units(run->program, step->src),
+                          .n = cr_value_units(&run->program->lowered, step->dst),
+                          .k = cr_value_units(&run->program->lowered, step->src),
                           .b_transposed = true,
                           .relu = layer->relu};
     cr_kernel_product(&job, run->stream);
 }
 
-static void dense_backward(const cr_cuda_run *run, const cr_cuda_step *step)
+static void dense_backward(const cr_cuda_run *run, const cr_step *step)
 {
     const cr_cuda_program *program = run->program;
-    const cr_layer *layer = &program->net->layers[step->layer];
-    int64_t n = program->params.micro_batch, in = units(program, step->src), out = units(program, step->dst);
+    const cr_layer *layer = step->layer;
+    int64_t n = program->params.micro_batch;
+    int64_t in = cr_value_units(&program->lowered, step->src), out = cr_value_units(&program->lowered, step->dst);
     float *dy = gradient_whole(run, step->dst);
     cr_dense_mask_job mask = {.y = layer->relu ? cr_cuda_value_data(program, step->dst) : NULL,
                               .dy = dy,
@@ -137,7 +132,7 @@ static void dense_backward(const cr_cuda_run *run, const cr_cuda_step *step)
     cr_cuda_sink_finish(run, step->src, step->sink);
 }
 
-static cr_dropout_job dropout_job(const cr_cuda_run *run, const cr_cuda_step *step)
+static cr_dropout_job dropout_job(const cr_cuda_run *run, const cr_step *step)
 {
     const cr_cuda_program *program = run->program;
     const cr_cuda_inputs *inputs = &program->inputs;
@@ -145,17 +140,18 @@ static cr_dropout_job dropout_job(const cr_cuda_run *run, const cr_cuda_step *st
                             .samples = (const int64_t *)(inputs->block + inputs->at.samples),
                             .head = (const cr_batch_head *)(inputs->block + inputs->at.head),
                             .n = program->params.micro_batch,
-                            .width = units(program, step->src),
-                            .layer = step->layer,
-                            .probability = program->net->layers[step->layer].dropout};
+                            .width = cr_value_units(&program->lowered, step->src),
+                            .layer = (int)(step->layer - program->net->layers),
+                            .probability = step->layer->dropout};
 }
 
 /* Rows of `whole` are rows of src, then rows of src2. */
-static void columns(const cr_cuda_run *run, const cr_cuda_step *step, float *whole, float *a, float *b, bool put)
+static void columns(const cr_cuda_run *run, const cr_step *step, float *whole, float *a, float *b, bool put)
 {
     const cr_cuda_program *program = run->program;
     float *parts[] = {a, b};
-    int64_t widths[] = {units(program, step->src), units(program, step->src2)}, begin = 0;
+    int64_t widths[] = {cr_value_units(&program->lowered, step->src), cr_value_units(&program->lowered, step->src2)};
+    int64_t begin = 0;
     for (int i = 0; i < 2; begin += widths[i], i++) {
         cr_columns_job job = {.whole = whole,
                               .part = parts[i],
@@ -170,50 +166,50 @@ static void columns(const cr_cuda_run *run, const cr_cuda_step *step, float *who
     }
 }
 
-cr_status cr_cuda_step_forward(const cr_cuda_run *run, const cr_cuda_step *step)
+cr_status cr_cuda_step_forward(const cr_cuda_run *run, const cr_step *step)
 {
     const cr_cuda_program *program = run->program;
     void *x = cr_cuda_value_data(program, step->src), *y = cr_cuda_value_data(program, step->dst);
     switch (step->kind) {
-    case CR_CUDA_CONVOLUTION:
+    case CR_STEP_CONVOLUTION:
         return cr_cuda_convolution_forward(run, step);
-    case CR_CUDA_DENSE:
+    case CR_STEP_DENSE:
         dense_forward(run, step);
         break;
-    case CR_CUDA_MAX_POOL: {
+    case CR_STEP_MAX_POOL: {
         cr_pool_job job = pool_job(run, step);
         job.x = x;
         job.out = y;
         cr_kernel_max_pool_forward(&job, run->stream);
         break;
     }
-    case CR_CUDA_AVERAGE_POOL: {
+    case CR_STEP_AVERAGE_POOL: {
         cr_average_job job = average_job(run, step->src);
         job.x = x;
         job.out = y;
         cr_kernel_average_pool_forward(&job, run->stream);
         break;
     }
-    case CR_CUDA_DROPOUT: {
+    case CR_STEP_DROPOUT: {
         cr_dropout_job job = dropout_job(run, step);
         job.x = x;
         job.y = y;
         cr_kernel_dropout_forward(&job, run->stream);
         break;
     }
-    case CR_CUDA_CONCAT:
+    case CR_STEP_CONCAT:
         columns(run, step, y, x, cr_cuda_value_data(program, step->src2), true);
         break;
-    case CR_CUDA_CONVERT:
-        convert(run, &program->values[step->dst], x, y);
+    case CR_STEP_CONVERT:
+        convert(run, &program->lowered.values[step->dst], x, y);
         break;
     }
     return CR_OK;
 }
 
-static void max_pool_backward(const cr_cuda_run *run, const cr_cuda_step *step)
+static void max_pool_backward(const cr_cuda_run *run, const cr_step *step)
 {
-    const cr_cuda_value *dst = &run->program->values[step->dst];
+    const cr_value *dst = &run->program->lowered.values[step->dst];
     cr_pool_job job = pool_job(run, step);
     job.dy = cr_cuda_buffer(run->program, dst->gradients[0]);
     job.dy1 = dst->n_gradients == 2 ? cr_cuda_buffer(run->program, dst->gradients[1]) : NULL;
@@ -221,7 +217,7 @@ static void max_pool_backward(const cr_cuda_run *run, const cr_cuda_step *step)
     cr_kernel_max_pool_backward(&job, run->stream);
 }
 
-static void dropout_backward(const cr_cuda_run *run, const cr_cuda_step *step)
+static void dropout_backward(const cr_cuda_run *run, const cr_step *step)
 {
     cr_dropout_job job = dropout_job(run, step);
     float *dy = gradient_whole(run, step->dst);
@@ -230,31 +226,31 @@ static void dropout_backward(const cr_cuda_run *run, const cr_cuda_step *step)
     cr_kernel_dropout_backward(&job, run->stream);
 }
 
-cr_status cr_cuda_step_backward(const cr_cuda_run *run, const cr_cuda_step *step)
+cr_status cr_cuda_step_backward(const cr_cuda_run *run, const cr_step *step)
 {
     const cr_cuda_program *program = run->program;
     void *dx = cr_cuda_buffer(program, step->sink.buffer), *dx2 = cr_cuda_buffer(program, step->sink2.buffer);
-    if (step->kind == CR_CUDA_CONVOLUTION)
+    if (step->kind == CR_STEP_CONVOLUTION)
         return cr_cuda_convolution_backward(run, step);
-    if (step->kind == CR_CUDA_DENSE) {
+    if (step->kind == CR_STEP_DENSE) {
         dense_backward(run, step);
         return CR_OK;
     }
     if (!dx && !dx2)
         return CR_OK;
-    if (step->kind == CR_CUDA_MAX_POOL) {
+    if (step->kind == CR_STEP_MAX_POOL) {
         max_pool_backward(run, step);
-    } else if (step->kind == CR_CUDA_AVERAGE_POOL) {
+    } else if (step->kind == CR_STEP_AVERAGE_POOL) {
         cr_average_job job = average_job(run, step->src);
         job.x = gradient_whole(run, step->dst);
         job.out = dx;
         cr_kernel_average_pool_backward(&job, run->stream);
-    } else if (step->kind == CR_CUDA_DROPOUT) {
+    } else if (step->kind == CR_STEP_DROPOUT) {
         dropout_backward(run, step);
-    } else if (step->kind == CR_CUDA_CONCAT) {
+    } else if (step->kind == CR_STEP_CONCAT) {
         columns(run, step, gradient_whole(run, step->dst), dx, dx2, false);
     } else {
-        convert(run, &program->values[step->src], gradient_whole(run, step->dst), dx);
+        convert(run, &program->lowered.values[step->src], gradient_whole(run, step->dst), dx);
     }
     cr_cuda_sink_finish(run, step->src, step->sink);
     if (step->src2 != CR_NONE)

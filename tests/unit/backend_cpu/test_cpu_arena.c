@@ -5,7 +5,7 @@
 static void free_program(cr_cpu_program *program)
 {
     free(program->arena);
-    cr_buffer_plan_clear(&program->plan);
+    cr_buffer_plan_clear(&program->lowered.plan);
 }
 
 static bool overlap(const cr_buffer *a, const cr_buffer *b)
@@ -30,12 +30,12 @@ static void test_lives_that_meet_do_not_share(void **state)
             total += (bytes + 63) / 64 * 64;
         }
         assert_int_equal(cr_arena_create(&program), CR_OK);
-        for (int i = 0; i < program.plan.n_buffers; i++) {
-            const cr_buffer *a = &program.plan.buffers[i];
+        for (int i = 0; i < program.lowered.plan.n_buffers; i++) {
+            const cr_buffer *a = &program.lowered.plan.buffers[i];
             assert_int_equal((uintptr_t)cr_buffer_data(&program, i) % 64, 0);
             assert_true(a->offset + a->bytes <= program.arena_bytes);
             for (int j = 0; j < i; j++) {
-                const cr_buffer *b = &program.plan.buffers[j];
+                const cr_buffer *b = &program.lowered.plan.buffers[j];
                 bool meet = a->kept || b->kept || (a->birth <= b->death && b->birth <= a->death);
                 assert_false(meet && overlap(a, b));
             }
