@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Crisol against PyTorch on the same cores, in turns, and the ratio of the medians:
 #   CRISOL_PYTHON=python3 tests/bench/train_compare.sh BUILD [--rounds 3] [--pack PACK] [--only PATTERN]
-# BUILD is a build folder with the tests (step_bench). Compute alone: ResNet-18 + metadata, batch 32, random pixels in
+# BUILD is a build folder with the tests (device_bench). Compute alone: ResNet-18 + metadata, batch 32, random pixels in
 # memory, training and evaluation in f32 and bf16. With --pack, the whole job as well: `crisol train` (two ranks: reading,
 # flipping, gradient exchange) against PyTorch with a DataLoader over h5py. --only: names that match, as in 'train f32'.
 set -euo pipefail
@@ -27,7 +27,7 @@ while [ $# -gt 0 ]; do
 done
 python=${CRISOL_PYTHON:-python3}
 cores=$(nproc)
-bench=$build/tests/bench/step/step_bench
+bench=$build/tests/gpu/device/device_bench
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 if [ "$(id -u)" -eq 0 ]; then
@@ -38,8 +38,8 @@ fi
 
 # Each prints "images/s peak-MB".
 crisol_step() {
-    "$bench" "$1" --precision "$2" --batch 32 --micro-batch 8 --workers "$cores" --steps 6 |
-        sed -n 's/.*median \([0-9.]*\) img\/s.* \([0-9.]*\) MB.*/\1 \2/p'
+    "$bench" "$1" --device cpu --precision "$2" --batch 32 --micro-batch 8 --workers "$cores" --steps 6 --warmup 1 |
+        sed -n 's/.*"images_per_s_median": \([0-9.]*\).*"peak_mb": \([0-9]*\).*/\1 \2/p'
 }
 torch_step() {
     "$python" "$here/torch_peer.py" --mode "$1" --precision "$2" --threads "$cores" "${@:3}" |

@@ -1,9 +1,11 @@
-/* Images a second of one worker on ResNet-18 + metadata, from random pixels in memory: what the arithmetic alone costs.
- * Training: augmentation, forward, loss, backward, AdamW; one micro-batch a step, so that no gradient tree is in it.
+/* Images a second on ResNet-18 + metadata, from random pixels in memory: what the arithmetic alone costs. Training:
+ * augmentation, forward, loss, backward, gradient tree (of one leaf unless --batch is more than a micro-batch), AdamW.
  * One line of JSON. */
 #include "crisol/backend.h"
 #include "crisol/clock.h"
+#include "crisol/comm.h"
 #include "crisol/optim.h"
+#include "crisol/reduce.h"
 #include "crisol/rng.h"
 #include "crisol/workers.h"
 
@@ -12,11 +14,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum {
     CLASSES = 8,
     FEATURES = 3,
-    SIZE = 224,
     MAX_STEPS = 10000
 };
 
@@ -24,27 +26,34 @@ typedef struct bench {
     const char *device;
     char label[160];
     cr_program_params params;
+    int64_t batch, size; /* samples a step; pixels */
     bool augmented;
-    int n_steps, n_warmup;
+    int n_workers, n_steps, n_warmup;
     cr_backend *backend;
     const cr_memory *memory;
-    cr_workers *workers; /* of the update, where the backend leaves it to the host */
+    cr_comm *comm;
+    cr_workers *workers;
+    cr_reducer *reducer;
     cr_net *net;
-    cr_program *program;
-    float *state, *gradient, *moments[CR_OPTIMIZER_MAX_MOMENTS];
+    cr_program **programs; /* [n_workers] */
+    float *state, *moments[CR_OPTIMIZER_MAX_MOMENTS];
     float *logits, *metadata;
     double *losses;
     uint8_t *images;
     int32_t *labels;
     int64_t *samples;
     cr_augment *augments;
+    cr_loss loss;
     uint64_t version;
+    double update_s; /* of the latest step: gradient tree and update */
 } bench;
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: device_bench [train|eval] [--device cpu|cuda] [--precision f32|bf16] [--micro-batch 64]\n"
-                    "       [--threads 1] [--steps 30] [--warmup 10] [--augment] [--profile]\n");
+    fprintf(stderr,
+            "usage: device_bench [train|eval] [--device cpu|cuda] [--precision f32|bf16] [--micro-batch 64]\n"
+            "       [--batch MICRO_BATCH] [--workers 1] [--threads 1] [--convolution auto|direct] [--size 224]\n"
+            "       [--steps 30] [--warmup 10] [--augment] [--profile]\n");
     return CR_USAGE;
 }
 
@@ -55,8 +64,16 @@ static bool parse_value(bench *b, const char *key, const char *value)
         b->device = value;
     else if (strcmp(key, "--precision") == 0)
         b->params.precision = strcmp(value, "bf16") == 0 ? CR_PRECISION_BF16 : CR_PRECISION_F32;
+    else if (strcmp(key, "--convolution") == 0)
+        b->params.convolution = strcmp(value, "direct") == 0 ? CR_CONVOLUTION_DIRECT : CR_CONVOLUTION_AUTO;
     else if (strcmp(key, "--micro-batch") == 0)
         b->params.micro_batch = number;
+    else if (strcmp(key, "--batch") == 0)
+        b->batch = number;
+    else if (strcmp(key, "--size") == 0)
+        b->size = number;
+    else if (strcmp(key, "--workers") == 0)
+        b->n_workers = number;
     else if (strcmp(key, "--threads") == 0)
         b->params.n_threads = number;
     else if (strcmp(key, "--steps") == 0)
@@ -82,14 +99,16 @@ static bool parse(bench *b, int argc, char **argv)
         else
             i++;
     }
-    return b->params.micro_batch > 0 && b->params.n_threads > 0 && b->n_steps > 0 && b->n_steps <= MAX_STEPS &&
-           b->n_warmup >= 0;
+    if (b->batch == 0)
+        b->batch = b->params.micro_batch;
+    return b->params.micro_batch > 0 && b->batch > 0 && b->batch % b->params.micro_batch == 0 && b->n_workers > 0 &&
+           b->params.n_threads > 0 && b->n_steps > 0 && b->n_steps <= MAX_STEPS && b->n_warmup >= 0;
 }
 
-/* The host's arrays of one micro-batch. */
+/* The host's arrays of one step. */
 static cr_status make_batch(bench *b)
 {
-    size_t n = (size_t)b->params.micro_batch, pixels = n * SIZE * SIZE * 3;
+    size_t n = (size_t)b->batch, pixels = n * (size_t)(b->size * b->size * 3);
     b->images = malloc(pixels);
     b->metadata = malloc(n * FEATURES * sizeof *b->metadata);
     b->labels = malloc(n * sizeof *b->labels);
@@ -98,7 +117,7 @@ static cr_status make_batch(bench *b)
     b->logits = malloc(n * CLASSES * sizeof *b->logits);
     b->losses = malloc(n * sizeof *b->losses);
     if (!b->images || !b->metadata || !b->labels || !b->samples || !b->augments || !b->logits || !b->losses)
-        return cr_fail_memory("a micro-batch", pixels);
+        return cr_fail_memory("a batch", pixels);
     cr_rng rng = cr_rng_make(1, CR_RNG_SYNTH, 0, 0);
     for (size_t i = 0; i < pixels; i++)
         b->images[i] = (uint8_t)(cr_rng_u32(&rng) >> 24);
@@ -120,8 +139,7 @@ static cr_status make_state(bench *b)
     cr_net_init_state(b->net, 1, canonical);
     CR_TRY(cr_memory_allocate(b->memory, n, "weights", &b->state));
     CR_TRY(cr_backend_state_import(b->backend, b->net, canonical, b->state));
-    CR_TRY(cr_memory_allocate(b->memory, n, "a gradient", &b->gradient));
-    for (int m = 0; m < CR_OPTIMIZER_MAX_MOMENTS; m++) {
+    for (int m = 0; m < CR_OPTIMIZER_MAX_MOMENTS && b->params.training; m++) {
         CR_TRY(cr_memory_allocate(b->memory, n, "moments", &b->moments[m]));
         CR_TRY(cr_memory_clear(b->memory, n, b->moments[m]));
     }
@@ -130,12 +148,25 @@ done:
     return status;
 }
 
+static cr_status create(void *context, int worker)
+{
+    bench *b = context;
+    return cr_program_create(b->backend, b->net, &b->params, &b->programs[worker]);
+}
+
+static cr_status destroy(void *context, int worker)
+{
+    bench *b = context;
+    cr_program_destroy(&b->programs[worker]);
+    return CR_OK;
+}
+
 static cr_status make(bench *b)
 {
     cr_status status = CR_OK;
     cr_fusion_params fusion = {.backbone = "resnet18",
                                .inputs = CR_INPUTS_BOTH,
-                               .image_size = SIZE,
+                               .image_size = b->size,
                                .n_features = FEATURES,
                                .n_classes = CLASSES,
                                .metadata_hidden = {32},
@@ -145,16 +176,27 @@ static cr_status make(bench *b)
                                .head_dropout = 0.5};
     CR_TRY(open_device(b->device, &b->backend, b->label));
     b->memory = cr_backend_memory(b->backend);
-    CR_TRY(cr_workers_create(1, &b->workers));
+    b->loss = (cr_loss){.label_smoothing = 0.05, .weight_sum = (double)b->batch};
+    CR_TRY(cr_comm_open_serial(&b->comm));
     CR_TRY(cr_net_create_fusion(&fusion, &b->net));
     CR_TRY(make_batch(b));
     CR_TRY(make_state(b));
-    CR_TRY(cr_program_create(b->backend, b->net, &b->params, &b->program));
+    cr_reducer_params reduce = {.n = b->net->n_params + b->net->n_stats,
+                                .n_leaves = b->batch / b->params.micro_batch,
+                                .n_workers = b->n_workers,
+                                .memory = b->memory};
+    if (b->params.training)
+        CR_TRY(cr_reducer_create(b->comm, &reduce, &b->reducer));
+    b->programs = calloc((size_t)b->n_workers, sizeof(cr_program *));
+    if (!b->programs)
+        return cr_fail_memory("programs", (size_t)b->n_workers * sizeof(cr_program *));
+    CR_TRY(cr_workers_create(b->n_workers, &b->workers));
+    CR_TRY(cr_workers_run(b->workers, create, b));
 done:
     return status;
 }
 
-static cr_status update(bench *b)
+static cr_status update(bench *b, const float *gradient)
 {
     const cr_optimizer_span span = {.begin = 0, .end = b->net->n_params, .lr_factor = 1.0, .weight_decay = 1e-4};
     cr_update update = {
@@ -165,46 +207,75 @@ static cr_status update(bench *b)
         .lr = 1e-5,
         .n_params = b->net->n_params,
         .n_stats = b->net->n_stats,
-        .n_micro = 1,
-        .gradient = b->gradient,
+        .n_micro = b->batch / b->params.micro_batch,
+        .gradient = gradient,
         .weights = b->state};
     memcpy(update.moments, b->moments, sizeof update.moments);
     return cr_backend_update(b->backend, b->workers, &update);
 }
 
-static cr_status step(bench *b)
+/* The samples from `first` on through a worker's program. */
+static cr_status run_micro_batch(bench *b, int worker, int64_t first, float *gradient)
 {
-    static const cr_augment_options options = {.size = SIZE,
-                                               .hflip = 0.5,
-                                               .rotate = 10,
-                                               .translate = {0.02, 0.02},
-                                               .scale = {0.95, 1.05},
-                                               .brightness = 0.1,
-                                               .contrast = 0.1,
-                                               .saturation = 0.1,
-                                               .hue = 0.02,
-                                               .erase = 0.25,
-                                               .erase_scale = {0.02, 0.2},
-                                               .erase_ratio = {0.3, 3.3}};
-    cr_status status = CR_OK;
-    cr_loss loss = {.label_smoothing = 0.05, .weight_sum = (double)b->params.micro_batch};
-    cr_batch batch = {.images = b->images,
-                      .metadata = b->metadata,
-                      .labels = b->labels,
-                      .samples = b->samples,
-                      .augments = b->augmented ? b->augments : NULL,
+    const cr_augment_options options = {.size = b->size,
+                                        .hflip = 0.5,
+                                        .rotate = 10,
+                                        .translate = {0.02, 0.02},
+                                        .scale = {0.95, 1.05},
+                                        .brightness = 0.1,
+                                        .contrast = 0.1,
+                                        .saturation = 0.1,
+                                        .hue = 0.02,
+                                        .erase = 0.25,
+                                        .erase_scale = {0.02, 0.2},
+                                        .erase_ratio = {0.3, 3.3}};
+    cr_batch batch = {.images = b->images + first * b->size * b->size * 3,
+                      .metadata = b->metadata + first * FEATURES,
+                      .labels = b->labels + first,
+                      .samples = b->samples + first,
+                      .augments = b->augmented ? b->augments + first : NULL,
                       .seed = 1,
                       .state_version = b->version,
-                      .loss = &loss};
-    cr_batch_result result = {.logits = b->logits, .losses = b->losses};
-    for (int64_t i = 0; b->augmented && i < b->params.micro_batch; i++)
+                      .loss = &b->loss};
+    cr_batch_result result = {.logits = b->logits + first * CLASSES, .losses = b->losses + first};
+    for (int64_t i = first; b->augmented && i < first + b->params.micro_batch; i++)
         b->augments[i] = cr_augment_draw(&options, 1, b->version, (uint64_t)i);
+    if (!gradient)
+        return cr_program_evaluate(b->programs[worker], b->state, &batch, result.logits);
+    return cr_program_train(b->programs[worker], b->state, &batch, gradient, &result);
+}
+
+static cr_status work(void *context, int worker)
+{
+    bench *b = context;
+    cr_status status = CR_OK;
+    int64_t begin, end;
+    cr_tree_stack *stack = b->params.training ? cr_reducer_stack(b->reducer, worker) : NULL;
+    cr_share(b->batch / b->params.micro_batch, b->n_workers, worker, &begin, &end);
+    if (stack)
+        cr_tree_stack_reset(stack);
+    for (int64_t m = begin; m < end; m++) {
+        CR_TRY(run_micro_batch(b, worker, m * b->params.micro_batch, stack ? cr_tree_stack_leaf(stack) : NULL));
+        if (stack)
+            CR_TRY(cr_tree_stack_push(stack));
+    }
+    CR_TRY(cr_program_wait(b->programs[worker]));
+done:
+    return status;
+}
+
+static cr_status step(bench *b)
+{
+    cr_status status = CR_OK;
+    const float *gradient;
+    CR_TRY(cr_workers_run(b->workers, work, b));
     if (!b->params.training)
-        return cr_program_evaluate(b->program, b->state, &batch, b->logits);
-    CR_TRY(cr_program_train(b->program, b->state, &batch, b->gradient, &result));
-    CR_TRY(cr_program_wait(b->program));
+        goto done;
+    double start = cr_clock_s();
     b->version++;
-    CR_TRY(update(b));
+    CR_TRY(cr_reducer_sum(b->reducer, b->workers, &gradient));
+    CR_TRY(update(b, gradient));
+    b->update_s = cr_clock_s() - start;
 done:
     return status;
 }
@@ -233,14 +304,17 @@ static cr_status measure(bench *b)
     while (!done);
     all = (cr_clock_s() - all) / b->n_steps;
     qsort(times, (size_t)b->n_steps, sizeof *times, by_value);
-    double n = (double)b->params.micro_batch;
-    printf("{\"what\": \"%s\", \"device\": \"%s\", \"precision\": \"%s\", \"micro_batch\": %d, \"augmented\": %s, "
-           "\"steps\": %d, \"images_per_s_median\": %.1f, \"images_per_s_mean\": %.1f, \"images_per_s_best\": %.1f}\n",
+    double n = (double)b->batch;
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    printf("{\"what\": \"%s\", \"device\": \"%s\", \"precision\": \"%s\", \"batch\": %d, \"micro_batch\": %d, "
+           "\"workers\": %d, \"augmented\": %s, \"steps\": %d, \"images_per_s_median\": %.1f, "
+           "\"images_per_s_mean\": %.1f, \"images_per_s_best\": %.1f, \"update_ms\": %.2f, \"peak_mb\": %ld}\n",
            b->params.training ? "train" : "eval", b->label, b->params.precision == CR_PRECISION_BF16 ? "bf16" : "f32",
-           (int)b->params.micro_batch, b->augmented ? "true" : "false", b->n_steps, n / times[b->n_steps / 2], n / all,
-           n / times[0]);
+           (int)b->batch, (int)b->params.micro_batch, b->n_workers, b->augmented ? "true" : "false", b->n_steps,
+           n / times[b->n_steps / 2], n / all, n / times[0], b->update_s * 1e3, usage.ru_maxrss / 1024);
     if (b->params.profile)
-        cr_program_profile(b->program);
+        cr_program_profile(b->programs[0]);
 done:
     return status;
 }
@@ -249,6 +323,8 @@ int main(int argc, char **argv)
 {
     bench b = {.device = "cuda",
                .params = {.micro_batch = 64, .training = true, .precision = CR_PRECISION_F32, .n_threads = 1},
+               .size = 224,
+               .n_workers = 1,
                .n_steps = 30,
                .n_warmup = 10};
     if (!parse(&b, argc, argv))
@@ -257,13 +333,17 @@ int main(int argc, char **argv)
     if (status == CR_OK)
         status = measure(&b);
     int code = device_exit_code("device_bench", b.backend, status);
-    cr_program_destroy(&b.program);
-    float **arrays[] = {&b.state, &b.gradient, &b.moments[0], &b.moments[1]};
+    if (b.workers && cr_workers_run(b.workers, destroy, &b) != CR_OK)
+        fprintf(stderr, "device_bench: %s\n", cr_error_message());
+    cr_reducer_destroy(&b.reducer);
+    float **arrays[] = {&b.state, &b.moments[0], &b.moments[1]};
     for (size_t i = 0; b.backend && i < sizeof arrays / sizeof *arrays; i++)
         cr_memory_release(b.memory, arrays[i]);
     cr_workers_destroy(&b.workers);
+    cr_comm_close(&b.comm);
     cr_net_destroy(&b.net);
     cr_backend_close(&b.backend);
+    free(b.programs);
     free(b.images);
     free(b.metadata);
     free(b.labels);
