@@ -13,6 +13,7 @@
 #include "crisol/memory.h"
 #include "crisol/net.h"
 #include "crisol/optim.h"
+#include "crisol/plans.h"
 #include "crisol/status.h"
 
 #include <stdbool.h>
@@ -98,6 +99,9 @@ typedef struct cr_backend_ops {
     cr_status (*wait)(cr_program *program); /* null: `train` and `evaluate` return when they are done */
     cr_status (*update)(cr_backend *backend, const cr_update *update);
     cr_status (*sum_of_squares)(cr_backend *backend, const float *values, int64_t n, double *sum);
+    /* Optional, both or none: engines of convolutions by a table (plans.h). */
+    const cr_plan_target *(*plan_target)(const cr_backend *backend);
+    void (*use_plans)(cr_backend *backend, cr_plans *plans, bool measures);
 } cr_backend_ops;
 
 struct cr_backend {
@@ -152,10 +156,17 @@ const char *cr_backend_name(const cr_backend *backend);
 const char *cr_backend_library(const cr_backend *backend);
 /* Where arrays for this backend are to be allocated; lives as long as it. */
 const cr_memory *cr_backend_memory(const cr_backend *backend);
+/* What this backend's plans of convolutions belong to; null: it has no choice of engines. */
+const cr_plan_target *cr_backend_plan_target(const cr_backend *backend);
+/* Programs created from now on take the engines that `plans` (borrowed until the next call, or the backend's end) has
+ * for the target. Those that it lacks: with `measures` each is measured and joins the table, otherwise a fixed rule
+ * chooses, as it does for all without this call. Does nothing where there is no choice. Local. */
+void cr_backend_use_plans(cr_backend *backend, cr_plans *plans, bool measures);
 
 /* Must be called in the thread that will run the program. Net and backend must outlive it. Errors: CR_BAD_CONFIG when
  * the machine cannot do what is asked (bf16 without instructions for it), or when a batch norm would see one value a
- * channel in training (micro_batch · height · width = 1), saying what to set instead. */
+ * channel in training (micro_batch · height · width = 1), saying what to set instead; CR_BAD_DATA when a table of plans
+ * names an engine that is not there or must not be taken. */
 CR_NODISCARD cr_status cr_program_create(cr_backend *backend, const cr_net *net, const cr_program_params *params,
                                          cr_program **program);
 void cr_program_destroy(cr_program **program);

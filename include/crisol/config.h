@@ -121,6 +121,10 @@ typedef struct cr_config {
         bool share;    /* several ranks on one GPU are meant */
         int transport; /* cr_transport_kind: 0 auto, 1 mpi, 2 nccl */
     } device;
+    struct {
+        int plans;        /* 0 rule, 1 measure */
+        char *plans_file; /* absolute path or "" */
+    } cuda;
 } cr_config;
 
 /* All defaults. The strings and lists are owned by the config. */

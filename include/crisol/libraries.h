@@ -9,5 +9,8 @@ const char *cr_comm_libraries(void);
 const char *cr_pack_libraries(void);
 const char *cr_backend_cpu_libraries(void);
 const char *cr_train_libraries(void);
+/* Opened only where they are wanted: empty before this process has used them. */
+const char *cr_backend_cuda_libraries(void);
+const char *cr_reduce_libraries(void);
 
 #endif

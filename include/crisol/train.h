@@ -30,7 +30,8 @@ typedef struct cr_train_options {
     const char *output;  /* run directory */
     const char *command; /* the command line, for the record */
     cr_resume resume;
-    bool profile; /* time a layer, printed at the end */
+    bool profile;        /* time a layer, printed at the end */
+    const char *repeats; /* run directory of another training, whose measured engines this one takes; null: none */
     /* What a sweep adds. */
     bool is_part;       /* `comm` is one of several groups of this job, not all of it */
     struct cr_run *run; /* of rank 0: `output`, opened and taken already, borrowed; null: it is taken here */
@@ -41,7 +42,7 @@ typedef struct cr_train_options {
     void *context;
 } cr_train_options;
 
-/* cr_record_facts() with every library that this program runs on. */
+/* cr_record_facts() with every library that this process runs on: cuDNN and NCCL once it has used them. */
 struct json_t *cr_train_facts(void);
 
 /* Trains until the last epoch, early stopping or a stop request (SIGTERM, SIGINT, SIGUSR1, SIGUSR2: the flag travels

@@ -28,6 +28,17 @@ const cr_memory *cr_backend_memory(const cr_backend *backend)
     return backend->ops->memory ? backend->ops->memory(backend) : cr_memory_host();
 }
 
+const cr_plan_target *cr_backend_plan_target(const cr_backend *backend)
+{
+    return backend->ops->plan_target ? backend->ops->plan_target(backend) : NULL;
+}
+
+void cr_backend_use_plans(cr_backend *backend, cr_plans *plans, bool measures)
+{
+    if (backend->ops->use_plans)
+        backend->ops->use_plans(backend, plans, measures);
+}
+
 /* torch.nn.BatchNorm2d refuses one value a channel too: its variance is 0 and its unbiased variance undefined. */
 static cr_status check_batch_norms(const cr_net *net, int64_t micro_batch, int frozen_layers)
 {

@@ -64,10 +64,15 @@ static json_t *describe(cr_comm *comm, const cr_bench_options *options, const ch
                   cr_comm_size(comm), "nodes", count_nodes(comm), "workers", (json_int_t)options->config->cpu.workers,
                   "warmup", (json_int_t)options->n_warmup, "repetitions", (json_int_t)options->n_repetitions,
                   "synthetic_pack", synthetic, "comm", cr_comm_library(comm), "config", config);
+    return bench;
+}
+
+/* Afterwards, when it is known which libraries were used. */
+static void add_facts(json_t *bench)
+{
     json_t *facts = cr_train_facts();
     json_object_update(bench, facts);
     json_decref(facts);
-    return bench;
 }
 
 static cr_status measure_all(cr_comm *comm, const cr_bench_options *options, json_t *bench)
@@ -119,6 +124,7 @@ cr_status cr_bench(cr_comm *comm, const cr_bench_options *options)
         snprintf(config->data.pack, sizeof folder + 8, "%s/pack", folder);
     }
     CR_TRY(measure_all(comm, options, bench));
+    add_facts(bench);
     CR_TRY(cr_comm_agree(comm, cr_comm_rank(comm) == 0 ? publish(options, bench) : CR_OK));
 done:
     if (folder[0])

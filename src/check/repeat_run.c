@@ -11,8 +11,11 @@ cr_status cr_repeat(cr_comm *comm, const cr_repeat_options *options)
     if (status != CR_OK)
         return status;
     cr_comm_set_patience(comm, source.config->train.watchdog, options->lost);
-    cr_train_options training = {
-        .config = source.config, .output = options->output, .command = options->command, .resume = CR_RESUME_NEVER};
+    cr_train_options training = {.config = source.config,
+                                 .output = options->output,
+                                 .command = options->command,
+                                 .resume = CR_RESUME_NEVER,
+                                 .repeats = options->run};
     status = cr_train(comm, &training);
     if (status == CR_STOPPED) { /* after the last epoch that was recorded, or because somebody asked */
         cr_log_info("%s: %s", options->output, cr_error_message());

@@ -94,6 +94,7 @@ static const char *const fills[] = {"zero", "noise", NULL};
 static const char *const reductions[] = {"ordered", "library", NULL};
 static const char *const devices[] = {"auto", "cpu", "cuda", NULL};
 static const char *const transports[] = {"auto", "mpi", "nccl", NULL};
+static const char *const plans[] = {"rule", "measure", NULL};
 static const char *const convolutions[] = {"auto", "direct", NULL};
 
 static const cr_option options[] = {
@@ -235,6 +236,12 @@ static const cr_option options[] = {
     BOOL(device.share, "false", FREE, "Several ranks may compute on one GPU; otherwise that is refused as a mistake."),
     CHOICE(device.transport, "auto", transports, FREE,
            "What moves gradients between GPUs: mpi passes them through the host, auto takes NCCL where it is."),
+
+    CHOICE(cuda.plans, "rule", plans, FIXED,
+           "Engines of convolutions on a GPU: the first good one that cuDNN names, or the fastest, measured once and "
+           "kept in the run's plans.json."),
+    PATH(cuda.plans_file, "\"\"", ASIDE,
+         "File of measured engines to start from (measure); what a run adds to it, others need not measure."),
 };
 
 const cr_option_table cr_config_table = {options, sizeof options / sizeof *options};

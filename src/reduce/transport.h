@@ -36,6 +36,8 @@ CR_NODISCARD cr_status cr_transport_open(cr_comm *comm, const cr_memory *memory,
                                          cr_transport **transport);
 void cr_transport_close(cr_transport **transport);
 CR_NODISCARD cr_status cr_transport_wait(cr_transport *transport);
+/* For cr_reduce_libraries(). */
+void cr_transport_note_library(const char *library);
 
 /* What an implementation fills, given comm and memory. Local, but for NCCL's, which
  * is collective and agreed. */

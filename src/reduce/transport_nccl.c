@@ -235,6 +235,7 @@ cr_status cr_transport_make_nccl(cr_transport *transport)
     int version = link->calls->version;
     snprintf(transport->name, sizeof transport->name, "NCCL %d.%d.%d", version / 10000, version / 100 % 100,
              version % 100);
+    cr_transport_note_library(transport->name);
 done:
     return status;
 }

@@ -23,6 +23,7 @@ static const char *const harmless[] = {"ranks",
                                        "pack.folder",
                                        "weights_file.path",
                                        "libraries.Open MPI",
+                                       "libraries.NCCL",
                                        "libraries.HDF5",
                                        "libraries.libjpeg-turbo",
                                        "libraries.libpng",
@@ -32,6 +33,8 @@ static const char *const harmless[] = {"ranks",
 /* … with exceptions */
 static const char *const harmful[] = {"environment.DNNL_MAX_CPU_ISA", "environment.ONEDNN_MAX_CPU_ISA",
                                       "environment.NCCL_", "environment.CUBLAS_"};
+/* With reduction: library it is the transport that adds. */
+static const char *const of_any_order[] = {"ranks", "comm", "libraries.Open MPI", "libraries.NCCL"};
 
 enum {
     FACT_MAX = 256
@@ -57,7 +60,7 @@ static bool matters(const comparison *c, const char *fact)
 {
     if (begins_with_any(fact, harmful, sizeof harmful / sizeof *harmful))
         return true;
-    if (c->any_order && (!strcmp(fact, "ranks") || !strcmp(fact, "comm") || !strcmp(fact, "libraries.Open MPI")))
+    if (c->any_order && begins_with_any(fact, of_any_order, sizeof of_any_order / sizeof *of_any_order))
         return true;
     return !begins_with_any(fact, harmless, sizeof harmless / sizeof *harmless);
 }

@@ -4,6 +4,7 @@
 #include "crisol/log.h"
 #include "crisol/train.h"
 #include "evaluation_files.h"
+#include "session_plans.h"
 #include "split_logits.h"
 
 #include <jansson.h>
@@ -93,6 +94,7 @@ cr_status cr_evaluate(cr_comm *comm, const cr_evaluate_options *options)
     memset(&state, 0, sizeof state);
     CR_TRY(cr_comm_agree(comm, read_config(options, &config)));
     CR_TRY(cr_session_open(comm, config, &session));
+    CR_TRY(cr_session_read_plans(&session, options->run));
     cr_evaluation evaluation = {.session = &session, .split = options->split};
     CR_TRY(cr_comm_agree(
         comm, load(options, &session, cr_monitor_is_maximized(config), &state, &checkpoint, &tensors, &evaluation)));

@@ -153,6 +153,7 @@ void cr_session_close(cr_session *session)
 {
     cr_net_destroy(&session->net);
     cr_backend_close(&session->backend);
+    cr_plans_clear(&session->plans);
     cr_encoder_destroy(&session->encoder);
     for (int split = 0; split < CR_N_SPLITS; split++)
         cr_subset_destroy(&session->subsets[split]);

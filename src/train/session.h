@@ -23,6 +23,7 @@ typedef struct cr_session {
     cr_fusion_params model;         /* what the net is made from */
     cr_net *net;
     cr_backend *backend;  /* of this rank's device */
+    cr_plans plans;       /* that it takes engines from; empty unless they are measured */
     bool shares_device;   /* other ranks use it, too */
     float *class_weights; /* [n_classes], or null */
 } cr_session;

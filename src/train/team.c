@@ -50,18 +50,23 @@ void cr_team_destroy(cr_team *team)
     memset(team, 0, sizeof *team);
 }
 
-static cr_status compile(cr_team *team, int worker, bool training, cr_program **program)
+cr_program_params cr_team_params(const cr_session *session, bool training, int frozen_layers)
 {
-    const cr_config *config = team->session->config;
-    cr_program_params params = {
+    const cr_config *config = session->config;
+    return (cr_program_params){
         .micro_batch = training ? config->data.micro_batch : config->cpu.eval_batch,
         .training = training,
         .precision = (cr_precision)config->train.precision,
         .convolution = (cr_convolution)config->cpu.convolution,
         .n_threads = (int)config->cpu.threads,
-        .frozen_layers = training ? team->frozen_layers : 0,
-        .profile = team->profile && worker == 0,
+        .frozen_layers = training ? frozen_layers : 0,
     };
+}
+
+static cr_status compile(cr_team *team, int worker, bool training, cr_program **program)
+{
+    cr_program_params params = cr_team_params(team->session, training, team->frozen_layers);
+    params.profile = team->profile && worker == 0;
     return cr_program_create(team->session->backend, team->session->net, &params, program);
 }
 

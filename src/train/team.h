@@ -23,6 +23,8 @@ CR_NODISCARD cr_status cr_team_create(const cr_session *session, int64_t n_wante
                                       bool profile, cr_team *team);
 void cr_team_destroy(cr_team *team);
 
+/* What the session's config asks of a program; frozen_layers: of training. */
+cr_program_params cr_team_params(const cr_session *session, bool training, int frozen_layers);
 /* Replaces programs of an earlier call. */
 CR_NODISCARD cr_status cr_team_compile_training(cr_team *team, int frozen_layers);
 CR_NODISCARD cr_status cr_team_compile_evaluation(cr_team *team);

@@ -109,8 +109,18 @@ static cr_status add_own_facts(cr_trainer *trainer, const char *config, json_t *
 
 struct json_t *cr_train_facts(void)
 {
-    const char *const libraries[] = {cr_comm_libraries(),   cr_backend_cpu_libraries(), cr_pack_libraries(),
-                                     cr_config_libraries(), cr_train_libraries(),       cr_base_libraries()};
+    const char *const libraries[] = {
+        cr_comm_libraries(),
+        cr_backend_cpu_libraries(),
+        cr_pack_libraries(),
+        cr_config_libraries(),
+        cr_train_libraries(),
+        cr_base_libraries(),
+        cr_reduce_libraries(),
+#if CRISOL_CUDA
+        cr_backend_cuda_libraries(),
+#endif
+    };
     return cr_record_facts(libraries, sizeof libraries / sizeof *libraries);
 }
 

@@ -3,6 +3,7 @@
 
 #include "crisol/clock.h"
 #include "crisol/device.h"
+#include "session_plans.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -109,19 +110,36 @@ static cr_status make_arrays(cr_trainer *trainer)
     return cr_confusion_create(trainer->session.n_classes, &trainer->sums.confusion);
 }
 
+/* Rank 0 of a training that writes owns the run directory from now on. */
+static cr_status open_run(cr_trainer *trainer)
+{
+    cr_status status = CR_OK;
+    if (!trainer->options->output || cr_comm_rank(trainer->comm) != 0)
+        return CR_OK;
+    trainer->run = trainer->options->run;
+    if (!trainer->run) {
+        CR_TRY(cr_run_open(trainer->options->output, &trainer->run));
+        CR_TRY(cr_run_take(trainer->run, trainer->config->train.heartbeat));
+    }
+    CR_TRY(cr_saver_create(trainer->run, &trainer->saver));
+    trainer->saves.start_s = cr_clock_s();
+done:
+    return status;
+}
+
+/* For all epochs at once: what thaws later is measured now. Collective. */
+static cr_status measure_plans(cr_trainer *trainer)
+{
+    int frozen = cr_trainer_frozen_layers(trainer);
+    bool stays = trainer->config->model.unfreeze_epoch == 0 && frozen > 0;
+    return cr_session_measure_plans(&trainer->session, trainer->options->output, trainer->options->repeats,
+                                    stays ? frozen : 0);
+}
+
 static cr_status create_local(cr_trainer *trainer)
 {
     cr_status status = CR_OK;
     const cr_session *session = &trainer->session;
-    if (trainer->options->output && cr_comm_rank(trainer->comm) == 0) {
-        trainer->run = trainer->options->run;
-        if (!trainer->run) {
-            CR_TRY(cr_run_open(trainer->options->output, &trainer->run));
-            CR_TRY(cr_run_take(trainer->run, trainer->config->train.heartbeat));
-        }
-        CR_TRY(cr_saver_create(trainer->run, &trainer->saver));
-        trainer->saves.start_s = cr_clock_s();
-    }
     CR_TRY(lay_out_steps(trainer));
     CR_TRY(cr_train_augmentation(trainer->config, &trainer->augment, &trainer->mix));
     CR_TRY(choose_rules(trainer));
@@ -145,6 +163,8 @@ cr_status cr_trainer_create(cr_comm *comm, const cr_train_options *options, cr_t
     trainer->comm = comm;
     cr_status status = CR_OK;
     CR_TRY(cr_session_open(comm, options->config, &trainer->session));
+    CR_TRY(cr_comm_agree(comm, open_run(trainer)));
+    CR_TRY(measure_plans(trainer));
     CR_TRY(cr_comm_agree(comm, create_local(trainer)));
     cr_reducer_params reduction = {.n = trainer->state.n,
                                    .n_leaves = trainer->n_micro,

@@ -4,28 +4,25 @@
 #ifndef CRISOL_BACKEND_CUDA_CONVOLUTION_RUN_H
 #define CRISOL_BACKEND_CUDA_CONVOLUTION_RUN_H
 
+#include "crisol/plans.h"
 #include "cuda_device.h"
-
-typedef enum cr_conv_pass {
-    CR_CONV_FORWARD, /* x, w → y */
-    CR_CONV_DATA,    /* w, dy → dx */
-    CR_CONV_WEIGHTS, /* x, dy → dw */
-    CR_CONV_N_PASSES
-} cr_conv_pass;
-
-typedef struct cr_conv_shape {
-    int64_t n, in, height, width;       /* of x */
-    int64_t out, out_height, out_width; /* of y */
-    int64_t kernel, stride, padding;
-    bool bf16;     /* otherwise float32, computed in float32 proper (no TF32) */
-    bool winograd; /* float32: transforms that round more coarsely are allowed */
-} cr_conv_shape;
 
 typedef struct cr_conv_plan cr_conv_plan;
 
-/* `layer` names it in errors. Errors: CR_INTERNAL when there is no deterministic plan for this shape on this device. */
+/* By the fixed rule. `layer` names it in errors. Errors: CR_INTERNAL when there is no deterministic plan for this shape
+ * on this device. */
 CR_NODISCARD cr_status cr_conv_plan_create(cr_cuda *cuda, const cr_conv_shape *shape, cr_conv_pass pass,
                                            const char *layer, cr_conv_plan **plan);
+/* What the rule may choose from, its own choice first: *n of them, 1 … CR_PLANS_MAX_CANDIDATES. The caller destroys
+ * them. Errors as above. */
+CR_NODISCARD cr_status cr_conv_plan_list(cr_cuda *cuda, const cr_conv_shape *shape, cr_conv_pass pass,
+                                         const char *layer, cr_conv_plan **plans, int *n);
+/* As `stored` says. Errors: CR_BAD_DATA when the engine is not there, does not take these settings, or does not fulfil
+ * the rule's conditions. */
+CR_NODISCARD cr_status cr_conv_plan_restore(cr_cuda *cuda, const cr_plan *stored, const char *layer,
+                                            cr_conv_plan **plan);
+/* Writes engine, settings and place of a plan of cr_conv_plan_list(). */
+void cr_conv_plan_store(const cr_conv_plan *plan, cr_plan *stored);
 void cr_conv_plan_destroy(cr_conv_plan **plan);
 size_t cr_conv_plan_workspace_bytes(const cr_conv_plan *plan);
 const char *cr_conv_plan_name(const cr_conv_plan *plan); /* which engine, for records */

@@ -111,6 +111,19 @@ static const char *library_text(const cr_backend *backend)
     return cuda->library;
 }
 
+static const cr_plan_target *target_of(const cr_backend *backend)
+{
+    const cr_cuda *cuda = backend->context;
+    return &cuda->target;
+}
+
+static void use_plans(cr_backend *backend, cr_plans *plans, bool measures)
+{
+    cr_cuda *cuda = backend->context;
+    cuda->plans = plans;
+    cuda->measures = plans && measures;
+}
+
 static const cr_backend_ops cuda_ops = {.name = "cuda",
                                         .program_create = create_program,
                                         .program_destroy = destroy_program,
@@ -123,7 +136,9 @@ static const cr_backend_ops cuda_ops = {.name = "cuda",
                                         .memory = memory_of,
                                         .wait = cr_cuda_wait,
                                         .update = cr_cuda_update,
-                                        .sum_of_squares = cr_cuda_sum_of_squares};
+                                        .sum_of_squares = cr_cuda_sum_of_squares,
+                                        .plan_target = target_of,
+                                        .use_plans = use_plans};
 
 /* Streams of their own, which the default stream does not hold up. */
 static cr_status open_device(cr_cuda *cuda)
@@ -137,6 +152,7 @@ static cr_status open_device(cr_cuda *cuda)
     CR_TRY(cr_cuda_check(cudaHostAlloc(&sum, sizeof *cuda->sum, cudaHostAllocDefault), "memory for a sum"));
     cuda->sum = sum;
     CR_TRY(cr_cudnn_handle_create(cuda));
+    cr_cuda_note_library(cuda->target.library);
     cuda->memory = (cr_memory){.ops = &cr_cuda_memory_ops, .context = cuda, .queue = cuda->stream};
 done:
     return status;

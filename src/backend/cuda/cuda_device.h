@@ -23,6 +23,9 @@ typedef struct cr_cuda {
     void *spans; /* the device's table of cr_update_span */
     int n_spans; /* that it has room for */
     char library[160];
+    cr_plan_target target; /* of the table: device and cuDNN's version */
+    cr_plans *plans;       /* borrowed; null: the fixed rule alone */
+    bool measures;         /* what the table lacks */
 } cr_cuda;
 
 /* CR_OK, or CR_INTERNAL with a line of what failed and why. */
@@ -31,6 +34,9 @@ CR_NODISCARD cr_status cr_cuda_check(cudaError_t error, const char *what);
 /* Makes the device the calling thread's, and waits until no other thread uses the backend. */
 CR_NODISCARD cr_status cr_cuda_enter(cr_cuda *cuda);
 void cr_cuda_leave(cr_cuda *cuda);
+
+/* cuda_libraries.c: for cr_backend_cuda_libraries() */
+void cr_cuda_note_library(const char *library);
 
 /* cuda_memory.c */
 extern const cr_memory_ops cr_cuda_memory_ops;

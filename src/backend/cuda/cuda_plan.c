@@ -1,4 +1,5 @@
 /* Chooses every step's kernels and buffers: forward in order, then, for training, backward in reverse. */
+#include "cuda_choice.h"
 #include "cuda_program.h"
 
 #include <stdlib.h>
@@ -48,7 +49,7 @@ static cr_status plan_pass(cr_cuda_program *program, cr_step *step, cr_conv_pass
                            .padding = layer->padding,
                            .bf16 = program->bf16,
                            .winograd = program->params.convolution == CR_CONVOLUTION_AUTO};
-    CR_TRY(cr_conv_plan_create(program->cuda, &shape, pass, layer->name, &own->plans[pass]));
+    CR_TRY(cr_cuda_choose(program->cuda, &shape, pass, layer->name, &own->plans[pass]));
     CR_TRY(share_work(program, cr_conv_plan_workspace_bytes(own->plans[pass]), &program->workspace));
 done:
     return status;

@@ -21,9 +21,12 @@ cr_status cr_cudnn_handle_create(cr_cuda *cuda)
     CR_TRY(cr_cuda_check(cudaGetDeviceProperties(&properties, cuda->device), "its properties"));
     CR_TRY(cr_cuda_check(cudaRuntimeGetVersion(&runtime), "its runtime"));
     size_t version = calls->GetVersion();
-    snprintf(cuda->library, sizeof cuda->library, "cuDNN %zu.%zu.%zu, CUDA %d.%d, %.64s (sm_%d%d)", version / 10000,
-             version / 100 % 100, version % 100, runtime / 1000, runtime / 10 % 100, properties.name, properties.major,
-             properties.minor);
+    snprintf(cuda->target.library, sizeof cuda->target.library, "cuDNN %zu.%zu.%zu", version / 10000,
+             version / 100 % 100, version % 100);
+    snprintf(cuda->target.device, sizeof cuda->target.device, "%.*s", (int)sizeof cuda->target.device - 1,
+             properties.name);
+    snprintf(cuda->library, sizeof cuda->library, "%s, CUDA %d.%d, %.64s (sm_%d%d)", cuda->target.library,
+             runtime / 1000, runtime / 10 % 100, properties.name, properties.major, properties.minor);
 done:
     return status;
 }

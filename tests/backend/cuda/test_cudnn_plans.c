@@ -1,7 +1,7 @@
 /* Every convolution of ResNet-18 and ResNet-50 at micro-batch 16, 32, 64 and 128 has, in each of its passes, a
  * deterministic plan for an H200, chosen by the backend's own rule: asked of cuDNN without a GPU, for one that a file
- * describes. What is shown is that cuDNN accepts the graphs and names such engines; that they are right and fast only a
- * GPU can show. */
+ * describes. And what a measurement would choose from can be made again from what is stored of it. What is shown is
+ * that cuDNN accepts the graphs and names such engines; that they are right and fast only a GPU can show. */
 #include "crisol/net.h"
 #include "cudnn_plan.h"
 #include "suite_nets.h"
@@ -189,6 +189,136 @@ static void test_impossible_shape(void **state)
     assert_non_null(strstr(cr_error_message(), "cuDNN"));
 }
 
+static cr_plan stored_of(const cr_cudnn_plan *plan, const cr_conv_shape *shape, cr_conv_pass pass)
+{
+    cr_plan stored = {.shape = *shape,
+                      .pass = pass,
+                      .engine = plan->engine,
+                      .n_knobs = plan->n_knobs,
+                      .place = plan->place,
+                      .is_fallback = plan->is_fallback};
+    memcpy(stored.knobs, plan->knobs, sizeof stored.knobs);
+    return stored;
+}
+
+typedef struct restored {
+    int n_passes, n_plans, n_choices; /* n_choices: passes with more than one */
+    int n_knobs, n_failed;
+} restored;
+
+/* Each candidate for one pass, and again from its engine and knobs. */
+static void restore_candidates(const cr_conv_shape *shape, cr_conv_pass pass, const char *layer, restored *r)
+{
+    cr_cudnn_plan plans[CR_PLANS_MAX_CANDIDATES], by_rule, again;
+    int n = 0;
+    if (cr_cudnn_plan_list(&target, shape, pass, layer, CR_PLANS_MAX_CANDIDATES, plans, &n) != CR_OK)
+        fail_msg("%s", cr_error_message());
+    assert_int_equal(cr_cudnn_plan_choose(&target, shape, pass, layer, &by_rule), CR_OK);
+    assert_true(n >= 1 && plans[0].engine == by_rule.engine && plans[0].place == by_rule.place);
+    cr_cudnn_plan_clear(&target, &by_rule);
+    for (int i = 0; i < n; i++) {
+        cr_plan stored = stored_of(&plans[i], shape, pass);
+        bool made = cr_cudnn_plan_restore(&target, &stored, layer, &again) == CR_OK;
+        bool same = made && again.engine == plans[i].engine && again.has_tensor_cores == plans[i].has_tensor_cores &&
+                    again.workspace_bytes == plans[i].workspace_bytes && again.is_deterministic;
+        if (!same)
+            printf("layer %s, pass %d, place %d: %s\n", layer, (int)pass, plans[i].place,
+                   made ? "another plan" : cr_error_message());
+        r->n_failed += !same;
+        r->n_knobs = plans[i].n_knobs > r->n_knobs ? plans[i].n_knobs : r->n_knobs;
+        cr_cudnn_plan_clear(&target, &again);
+        cr_cudnn_plan_clear(&target, &plans[i]);
+    }
+    r->n_passes++;
+    r->n_plans += n;
+    r->n_choices += n > 1;
+}
+
+static void restore_net(int64_t n, bool bf16)
+{
+    cr_fusion_params params = {.backbone = "resnet18", .inputs = CR_INPUTS_IMAGE, .image_size = 224, .n_classes = 8};
+    cr_net *net = NULL;
+    restored r = {0};
+    seen *all = calloc(1, sizeof *all);
+    assert_non_null(all);
+    assert_int_equal(cr_net_create_fusion(&params, &net), CR_OK);
+    for (int l = 0; l < net->n_layers; l++) {
+        const cr_layer *layer = &net->layers[l];
+        if (layer->kind != CR_LAYER_CONV)
+            continue;
+        cr_conv_shape shape = shape_of(net, layer, n, bf16);
+        int n_passes = !is_new(all, &shape) ? 0 : layer->src == CR_VALUE_IMAGE ? 1 : CR_CONV_N_PASSES;
+        for (int pass = 0; pass < n_passes; pass++)
+            restore_candidates(&shape, (cr_conv_pass)pass, layer->name, &r);
+    }
+    printf("%s: %d candidates for %d passes, %d of which have a choice, with at most %d knobs; %d not the same again\n",
+           bf16 ? "bf16" : "f32", r.n_plans, r.n_passes, r.n_choices, r.n_knobs, r.n_failed);
+    cr_net_destroy(&net);
+    free(all);
+    assert_true(r.n_choices > 0);
+    assert_int_equal(r.n_failed, 0);
+}
+
+static void test_candidates_restore(void **state)
+{
+    (void)state;
+    restore_net(64, true);
+    restore_net(32, false);
+}
+
+static void refuse(const cr_plan *stored, const char *why)
+{
+    cr_cudnn_plan plan;
+    assert_int_equal(cr_cudnn_plan_restore(&target, stored, "odd", &plan), CR_BAD_DATA);
+    if (!strstr(cr_error_message(), why) || !strstr(cr_error_message(), "layer odd"))
+        fail_msg("'%s' does not say '%s'", cr_error_message(), why);
+}
+
+/* What a file may name: an engine that is none, one that cuDNN marks as not deterministic, one whose arithmetic is
+ * another's, settings that it does not have. */
+static void test_stored_refused(void **state)
+{
+    (void)state;
+    enum {
+        NONE = 99999,
+        MOST = 200
+    };
+    const cr_conv_shape shape = {.n = 64,
+                                 .in = 64,
+                                 .height = 56,
+                                 .width = 56,
+                                 .out = 64,
+                                 .out_height = 56,
+                                 .out_width = 56,
+                                 .kernel = 3,
+                                 .stride = 1,
+                                 .padding = 1,
+                                 .bf16 = true};
+    cr_cudnn_plan plan;
+    int n, n_conditions = 0, n_other = 0;
+    refuse(&(cr_plan){.shape = shape, .engine = NONE}, "engine 99999");
+    assert_int_equal(cr_cudnn_plan_list(&target, &shape, CR_CONV_FORWARD, "odd", 1, &plan, &n), CR_OK);
+    cr_plan stored = stored_of(&plan, &shape, CR_CONV_FORWARD);
+    cr_cudnn_plan_clear(&target, &plan);
+    stored.n_knobs = 1;
+    stored.knobs[0] = (cr_plan_knob){.type = CUDNN_KNOB_TYPE_TILE_SIZE, .value = -12345};
+    refuse(&stored, "cannot be used as stored");
+    for (int engine = 0; engine < MOST; engine++) { /* every engine that there is, as it stands by itself */
+        const cr_plan any = {.shape = shape, .pass = CR_CONV_WEIGHTS, .engine = engine};
+        if (cr_cudnn_plan_restore(&target, &any, "odd", &plan) == CR_OK) {
+            assert_true(plan.is_deterministic && plan.has_tensor_cores &&
+                        plan.workspace_bytes <= CR_CUDNN_WORKSPACE_MAX);
+            cr_cudnn_plan_clear(&target, &plan);
+        } else if (strstr(cr_error_message(), "not deterministic, or not of the precision")) {
+            n_conditions++;
+        } else {
+            n_other++;
+        }
+    }
+    printf("of %d engines, %d do not fulfil the conditions, %d are none\n", (int)MOST, n_conditions, n_other);
+    assert_true(n_conditions > 0 && n_other > 0);
+}
+
 static bool describe(const char *path)
 {
     static char text[TEXT_MAX];
@@ -208,8 +338,12 @@ static bool describe(const char *path)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_bf16), cmocka_unit_test(test_f32),
-                                       cmocka_unit_test(test_suite_nets), cmocka_unit_test(test_impossible_shape)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_bf16),
+                                       cmocka_unit_test(test_f32),
+                                       cmocka_unit_test(test_suite_nets),
+                                       cmocka_unit_test(test_impossible_shape),
+                                       cmocka_unit_test(test_candidates_restore),
+                                       cmocka_unit_test(test_stored_refused)};
     const char *source = getenv("CRISOL_SOURCE");
     char path[1024];
     if (cr_cudnn_open(&target.calls) != CR_OK) {
