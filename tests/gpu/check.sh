@@ -11,8 +11,8 @@
 #   --only STEP,STEP    these steps alone
 #   --short             a dry run in seconds: the table alone, few repeats, no references
 #
-# Steps, in order: build, facts, describe, suite, parity-f32, parity-bf16, replay-f32, replay-bf16, ranks, resume, curve, throughput,
-# layers, peer. The references are found through CRISOL_PARITY_DIR, PyTorch through CRISOL_PYTHON (default: python3).
+# Steps, in order: build, facts, describe, suite, parity-f32, parity-bf16, replay-f32, replay-bf16, ranks, resume, plans, curve,
+# throughput, layers, peer. The references are found through CRISOL_PARITY_DIR, PyTorch through CRISOL_PYTHON (default: python3).
 set -euo pipefail
 self=${BASH_SOURCE[0]}
 folder=$(cd "$(dirname "$self")" && pwd)
@@ -186,6 +186,23 @@ step_resume() {
     echo "stopped after 2 steps on 2 ranks, resumed on 1: the same weights; the checkpoint goes on on a CPU, too"
 }
 
+# Measured engines: what one training found is what another starts from, at other ranks and after a stop, and what a repetition takes.
+step_plans() {
+    crisol=$(program crisol)
+    small_set
+    local whole code=0 measured=(--set cuda.plans=measure --set cuda.plans_file=engines.json)
+    train "$CHECK_DEVICE" 1 measured "${measured[@]}"
+    whole=$(weights measured)
+    train "$CHECK_DEVICE" 2 measured-stopped --set train.stop_after_steps=2 "${measured[@]}" || code=$?
+    [ "$code" = 75 ] || fail "the stop ended with $code instead of 75"
+    train "$CHECK_DEVICE" 1 measured-stopped --resume must "${measured[@]}"
+    [ "$(weights measured-stopped)" = "$whole" ] || fail "with the same engines, stopped and resumed ends in other weights"
+    "$crisol" repeat measured --output measured-again
+    [ "$(weights measured-again)" = "$whole" ] || fail "the repetition ends in other weights"
+    [ "$CHECK_DEVICE$CHECK_SHORT" != cudano ] || cmp measured/plans.json measured-again/plans.json
+    echo "one training's engines, on 2 ranks, after a stop and in a repetition: the same weights"
+}
+
 # R4: the loss before each of 12 steps of one epoch a step, CPU against GPU in float32. Allowed: four times PyTorch's own largest gap
 # between arithmetics up to the step (README of the references, section 9), doubled because both sides have one.
 step_curve() {
@@ -213,7 +230,7 @@ bench() { # OPTION …
 }
 
 step_throughput() {
-    local measure threads=1 n precision=bf16 steps=(--steps 50 --warmup 20) batches=(64 128 256) best=0 rate
+    local measure threads=1 n plans gain precision=bf16 steps=(--steps 50 --warmup 20) batches=(64 128 256) best=0 rate
     measure=$(program device_bench)
     crisol=$(program crisol)
     if [ "$CHECK_DEVICE" = cpu ]; then
@@ -221,15 +238,19 @@ step_throughput() {
     fi
     [ "$CHECK_SHORT" = no ] || { steps=(--steps 1 --warmup 0) batches=(2) threads=1; }
     for n in "${batches[@]}"; do
-        bench train --precision $precision --micro-batch "$n" "${steps[@]}" | tee -a rates.txt
-        bench train --precision $precision --micro-batch "$n" --augment "${steps[@]}"
+        for plans in rule measure; do
+            bench train --precision $precision --micro-batch "$n" --plans $plans "${steps[@]}" | tee -a rates.txt rates-$plans.txt
+        done
+        bench train --precision $precision --micro-batch "$n" --plans measure --augment "${steps[@]}"
     done
-    bench eval --precision $precision --micro-batch "${batches[-1]}" "${steps[@]}" | tee evaluation.txt
+    gain=$(paste -d ' ' <(number images_per_s_median <rates-measure.txt) <(number images_per_s_median <rates-rule.txt) |
+        awk '{ printf "%s%.2f", (NR > 1 ? ", " : ""), $1 / $2 }')
+    bench eval --precision $precision --micro-batch "${batches[-1]}" --plans measure "${steps[@]}" | tee evaluation.txt
     small_set
     # the loader, too: a training from the pack, rate of its last epoch
     for n in "${batches[@]}"; do
         train "$CHECK_DEVICE" 1 "loader-$n" --set train.precision=$precision --set data.batch="$n" --set data.micro_batch="$n" \
-            --set data.limit_train=0 --set data.limit_val=8 --set train.epochs=4 || { echo "the training at micro-batch $n failed" && continue; }
+            --set data.limit_train=0 --set data.limit_val=8 --set train.epochs=4 --set cuda.plans=measure || { echo "the training at micro-batch $n failed" && continue; }
         echo "{\"what\": \"train with loader\", \"micro_batch\": $n, \"images_per_s\": $(tail -n 1 "loader-$n/metrics.csv" | cut -d , -f 8)}"
     done
     best=$(number images_per_s_median <rates.txt | sort -g | tail -n 1)
@@ -239,7 +260,7 @@ step_throughput() {
     if [ "$CHECK_DEVICE" = cuda ] && nvidia-smi -L | grep -q H200 && [ "${best%.*}" -lt 15000 ]; then
         fail "training at $best images/s is below the floor of 15,000 on an H200"
     fi
-    echo "training $best images/s (floor 15,000, goal 24,000 on an H200), evaluation $rate (goal 60,000)"
+    echo "training $best images/s (floor 15,000, goal 24,000 on an H200), measured engines against the rule's: x $gain at micro-batch ${batches[*]}; evaluation $rate (goal 60,000)"
 }
 
 step_layers() {
@@ -248,7 +269,7 @@ step_layers() {
     if [ "$CHECK_DEVICE" = cpu ]; then
         bench train --micro-batch 2 --steps 1 --warmup 0 --profile
     else
-        bench train --precision bf16 --micro-batch 128 --steps 20 --warmup 5 --profile
+        bench train --precision bf16 --micro-batch 128 --plans measure --steps 20 --warmup 5 --profile
     fi
     echo "times by layer are in log.txt"
 }
@@ -375,8 +396,9 @@ run_step replay-f32 60
 run_step replay-bf16 60
 run_step ranks 90
 run_step resume 60
+run_step plans 60
 run_step curve 60
-run_step throughput 120
+run_step throughput 140
 run_step layers 30
 run_step peer 150
 printf '%d steps failed; %s\n' "$failed" "$results"

@@ -13,7 +13,7 @@ import json, sys
 steps = [json.loads(line) for line in open(sys.argv[1])]
 got = {step["step"]: step["result"] for step in steps}
 want = {"build": "ok", "facts": "skipped", "describe": "skipped", "suite": "skipped", "parity-f32": "skipped", "parity-bf16": "skipped",
-        "replay-f32": "ok", "replay-bf16": None, "ranks": "ok", "resume": "ok", "curve": "skipped", "throughput": "ok", "layers": "ok",
+        "replay-f32": "ok", "replay-bf16": None, "ranks": "ok", "resume": "ok", "plans": "ok", "curve": "skipped", "throughput": "ok", "layers": "ok",
         "peer": None}  # None: as this machine can
 assert list(got) == list(want), list(got)
 for name, result in want.items():
@@ -45,9 +45,9 @@ if [ -n "${CRISOL_FAILING:-}" ]; then
     chmod +x "$scratch/driver/nvidia-smi"
     code=0
     PATH=$scratch/driver:$PATH LD_LIBRARY_PATH=${CRISOL_FAKES:?}/cudnn-whole "$check" --output "$scratch/emulated" --bundle "$scratch/carried" \
-        --pack "$pack" --short --seconds 2000 --only build,facts,suite,ranks,resume,curve || code=$?
+        --pack "$pack" --short --seconds 2000 --only build,facts,suite,ranks,resume,plans,curve || code=$?
     [ "$code" = 1 ] || fail "missing programs gave exit code $code"
-    for step in build facts ranks resume curve; do
+    for step in build facts ranks resume plans curve; do
         grep -q "\"step\": \"$step\", \"result\": \"ok\", \"device\": \"cuda\"" "$scratch/emulated/results.jsonl" ||
             { cat "$scratch/emulated/log.txt" && fail "$step on the emulated device"; }
     done

@@ -27,13 +27,14 @@ typedef struct bench {
     char label[160];
     cr_program_params params;
     int64_t batch, size; /* samples a step; pixels */
-    bool augmented;
+    bool augmented, measures;
     int n_workers, n_steps, n_warmup;
     cr_backend *backend;
     const cr_memory *memory;
     cr_comm *comm;
     cr_workers *workers;
     cr_reducer *reducer;
+    cr_plans plans; /* empty where the fixed rule chooses the engines */
     cr_net *net;
     cr_program **programs; /* [n_workers] */
     float *state, *moments[CR_OPTIMIZER_MAX_MOMENTS];
@@ -53,7 +54,7 @@ static int usage(void)
     fprintf(stderr,
             "usage: device_bench [train|eval] [--device cpu|cuda] [--precision f32|bf16] [--micro-batch 64]\n"
             "       [--batch MICRO_BATCH] [--workers 1] [--threads 1] [--convolution auto|direct] [--size 224]\n"
-            "       [--steps 30] [--warmup 10] [--augment] [--profile]\n");
+            "       [--steps 30] [--warmup 10] [--augment] [--profile] [--plans rule|measure]\n");
     return CR_USAGE;
 }
 
@@ -76,6 +77,8 @@ static bool parse_value(bench *b, const char *key, const char *value)
         b->n_workers = number;
     else if (strcmp(key, "--threads") == 0)
         b->params.n_threads = number;
+    else if (strcmp(key, "--plans") == 0)
+        b->measures = strcmp(value, "measure") == 0;
     else if (strcmp(key, "--steps") == 0)
         b->n_steps = number;
     else if (strcmp(key, "--warmup") == 0)
@@ -181,6 +184,8 @@ static cr_status make(bench *b)
     CR_TRY(cr_net_create_fusion(&fusion, &b->net));
     CR_TRY(make_batch(b));
     CR_TRY(make_state(b));
+    if (b->measures)
+        cr_backend_use_plans(b->backend, &b->plans, true);
     cr_reducer_params reduce = {.n = b->net->n_params + b->net->n_stats,
                                 .n_leaves = b->batch / b->params.micro_batch,
                                 .n_workers = b->n_workers,
@@ -308,11 +313,12 @@ static cr_status measure(bench *b)
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     printf("{\"what\": \"%s\", \"device\": \"%s\", \"precision\": \"%s\", \"batch\": %d, \"micro_batch\": %d, "
-           "\"workers\": %d, \"augmented\": %s, \"steps\": %d, \"images_per_s_median\": %.1f, "
+           "\"workers\": %d, \"augmented\": %s, \"plans\": \"%s\", \"steps\": %d, \"images_per_s_median\": %.1f, "
            "\"images_per_s_mean\": %.1f, \"images_per_s_best\": %.1f, \"update_ms\": %.2f, \"peak_mb\": %ld}\n",
            b->params.training ? "train" : "eval", b->label, b->params.precision == CR_PRECISION_BF16 ? "bf16" : "f32",
-           (int)b->batch, (int)b->params.micro_batch, b->n_workers, b->augmented ? "true" : "false", b->n_steps,
-           n / times[b->n_steps / 2], n / all, n / times[0], b->update_s * 1e3, usage.ru_maxrss / 1024);
+           (int)b->batch, (int)b->params.micro_batch, b->n_workers, b->augmented ? "true" : "false",
+           b->measures ? "measure" : "rule", b->n_steps, n / times[b->n_steps / 2], n / all, n / times[0],
+           b->update_s * 1e3, usage.ru_maxrss / 1024);
     if (b->params.profile)
         cr_program_profile(b->programs[0]);
 done:
@@ -344,6 +350,7 @@ int main(int argc, char **argv)
     cr_net_destroy(&b.net);
     cr_backend_close(&b.backend);
     free(b.programs);
+    cr_plans_clear(&b.plans);
     free(b.images);
     free(b.metadata);
     free(b.labels);
