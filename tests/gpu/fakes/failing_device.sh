@@ -40,6 +40,7 @@ failing() {
 }
 
 "${train[@]}" --output "$scratch/whole"
+grep -q '"cuDNN": "9.19.0"' "$scratch/whole/record.json" || fail "the record does not list cuDNN"
 
 # cuDNN: not there, too old, without a symbol, and failing
 for kind in none old without-execute; do
@@ -48,6 +49,10 @@ done
 CRISOL_FAKE_FAIL=cudnnCreate failing 70 'cuDNN: a handle: as ordered' start
 CRISOL_FAKE_FAIL=cudnnCreate@1 failing 70 'rank 1.*cuDNN: a handle: as ordered' start
 failing 70 'layer|convolution|plan' no-plan --set model.inputs=both
+failing 70 'no deterministic plan' no-plan --set model.inputs=both --set cuda.plans=measure
+echo '{"format": 1, "plans": 7}' >"$scratch/bad.json"
+failing 65 'bad.json: "plans" must be an array' no-plan --set cuda.plans=measure --set "cuda.plans_file=$scratch/bad.json"
+[ ! -e "$scratch/no-plan/plans.json" ] || fail "a run that never began has plans"
 for call in cudnnBackendCreateDescriptor cudnnBackendSetAttribute cudnnBackendGetAttribute; do
     CRISOL_FAKE_FAIL=$call failing 70 'cuDNN: .*as ordered' plans --set model.inputs=both
 done

@@ -38,10 +38,12 @@ same() { # NAME RANKS
 rm -rf "${scratch:?}"/*/
 train mpi "$crisol" 1
 sums mpi >"$scratch/mpi.sums"
+! grep -q '"NCCL": ' "$scratch/mpi/record.json" || fail "the record lists NCCL, which was not used"
 for n in 2 3 4; do
     train "nccl-$n" "$program" "$n" --set device.transport=nccl
     same "nccl-$n" "$n"
     grep -q '"transport": "NCCL 2\.' "$scratch/nccl-$n/journal.jsonl" || fail "the journal does not name NCCL"
+    grep -q '"NCCL": "2\.' "$scratch/nccl-$n/record.json" || fail "the record does not list NCCL"
 done
 train library "$program" 3 --set train.reduction=library
 grep -q '"event": "end"' "$scratch/library/journal.jsonl" || fail "no training by NCCL's all-reduce"

@@ -133,7 +133,7 @@ static void wrong_files_are_refused_at_their_place(void **state)
     refuses("train: {seed: -1}\n",
             "f.yaml:1:15: 'train.seed' must be an integer from 0 to 18446744073709551615, not '-1'");
     refuses("\"data\\e[0m\": 1\n", "f.yaml:1:1: unknown option 'data?[0m'; known here are data, model, augment, loss, "
-                                   "optimizer, schedule, train, cpu, device");
+                                   "optimizer, schedule, train, cpu, device, cuda");
 }
 
 static void overrides_go_on_top(void **state)

@@ -220,20 +220,25 @@ static void test_compare(void **state)
     (void)state;
     json_t *a = make_facts(1), *b = make_facts(3);
     json_object_set_new(json_object_get(b, "libraries"), "oneDNN", json_string("3.2"));
+    json_object_set_new(json_object_get(b, "libraries"), "NCCL", json_string("2.28.9"));
+    json_object_set_new(json_object_get(b, "libraries"), "cuDNN", json_string("9.19.0"));
     json_object_set_new(a, "kernels", json_pack("[{s:s, s:s}]", "layer", "image.conv1", "forward", "brgconv"));
     json_object_set_new(b, "kernels", json_pack("[{s:s, s:s}]", "layer", "image.conv1", "forward", "jit"));
     json_t *differences = cr_record_compare(a, b);
-    assert_int_equal(json_array_size(differences), 3);
+    assert_int_equal(json_array_size(differences), 5);
     const json_t *ranks = find_fact(differences, "ranks"),
                  *kernel = find_fact(differences, "kernels.image.conv1.forward");
     assert_false(json_is_true(json_object_get(ranks, "matters")));
     assert_true(json_is_true(json_object_get(kernel, "matters")));
     assert_true(json_is_true(json_object_get(find_fact(differences, "libraries.oneDNN"), "matters")));
     assert_null(json_object_get(find_fact(differences, "libraries.oneDNN"), "was"));
+    assert_true(json_is_true(json_object_get(find_fact(differences, "libraries.cuDNN"), "matters")));
+    assert_false(json_is_true(json_object_get(find_fact(differences, "libraries.NCCL"), "matters")));
     json_decref(differences);
     json_object_set_new(json_object_get(a, "training"), "reduction", json_string("library"));
     differences = cr_record_compare(a, b); /* sums in the library's order: now ranks count */
     assert_true(json_is_true(json_object_get(find_fact(differences, "ranks"), "matters")));
+    assert_true(json_is_true(json_object_get(find_fact(differences, "libraries.NCCL"), "matters")));
     json_decref(differences);
     json_decref(a);
     json_decref(b);
