@@ -113,15 +113,17 @@ step_parity_f32() { parity f32; }
 step_parity_bf16() { parity bf16; }
 
 replay() {
-    local found times=100
+    local found times=100 plans
     found=$(program device_replay)
     [ "$CHECK_SHORT" = no ] || times=2
-    if ! "$found" --device "$CHECK_DEVICE" --precision "$1" --times $times >replay.txt 2>&1; then
+    for plans in rule measure; do
+        if ! "$found" --device "$CHECK_DEVICE" --precision "$1" --plans $plans --times $times >replay.txt 2>&1; then
+            cat replay.txt
+            ! grep -q 'bf16 instructions\|no bf16\|bf16 needs' replay.txt || skip "this machine does not compute in bf16"
+            fail "$(tail -n 1 replay.txt)"
+        fi
         cat replay.txt
-        ! grep -q 'bf16 instructions\|no bf16\|bf16 needs' replay.txt || skip "this machine does not compute in bf16"
-        fail "$(tail -n 1 replay.txt)"
-    fi
-    cat replay.txt
+    done
 }
 step_replay_f32() { replay f32; }
 step_replay_bf16() { replay bf16; }

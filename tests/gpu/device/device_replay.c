@@ -21,6 +21,8 @@ typedef struct replay {
     int times;
     char label[160];
     cr_backend *backend;
+    bool measures; /* engines by measurement */
+    cr_plans plans;
     int n_different;
 } replay;
 
@@ -73,6 +75,8 @@ done:
 static cr_status run_all(replay *p)
 {
     cr_status status = open_device(p->device, &p->backend, p->label);
+    if (status == CR_OK && p->measures)
+        cr_backend_use_plans(p->backend, &p->plans, true);
     for (int i = 0; status == CR_OK && i < suite_n_nets() * SUITE_N_VARIANTS; i++) {
         suite_case c;
         suite_result result;
@@ -94,18 +98,24 @@ int main(int argc, char **argv)
             p.device = argv[i + 1];
         else if (strcmp(argv[i], "--precision") == 0)
             p.precision = strcmp(argv[i + 1], "bf16") == 0 ? CR_PRECISION_BF16 : CR_PRECISION_F32;
+        else if (strcmp(argv[i], "--plans") == 0)
+            p.measures = strcmp(argv[i + 1], "measure") == 0;
         else if (strcmp(argv[i], "--times") == 0)
             p.times = atoi(argv[i + 1]);
     }
     if (argc % 2 == 0 || p.times < 2) {
-        fprintf(stderr, "usage: device_replay [--device cpu|cuda] [--precision f32|bf16] [--times 100]\n");
+        fprintf(
+            stderr,
+            "usage: device_replay [--device cpu|cuda] [--precision f32|bf16] [--times 100] [--plans rule|measure]\n");
         return CR_USAGE;
     }
     cr_status status = run_all(&p);
     int code = device_exit_code("device_replay", p.backend, status);
     if (status == CR_OK)
-        printf("%s, %s, %d times: %d nets differ\n", p.label, p.precision == CR_PRECISION_BF16 ? "bf16" : "f32",
-               p.times, p.n_different);
+        printf("%s, %s, engines by %s, %d times: %d nets differ\n", p.label,
+               p.precision == CR_PRECISION_BF16 ? "bf16" : "f32", p.measures ? "measurement" : "the rule", p.times,
+               p.n_different);
     cr_backend_close(&p.backend);
+    cr_plans_clear(&p.plans);
     return code ? code : p.n_different > 0;
 }
