@@ -58,6 +58,8 @@ typedef struct cr_loss {        /* weighted softmax cross-entropy with label smo
 typedef struct cr_batch {       /* one micro-batch; all arrays are borrowed: for an evaluation for the call, in training
                                    until cr_program_wait() */
     const uint8_t *images;      /* [micro_batch, size, size, 3], RGB; null when the net uses no image */
+    const int64_t *places;      /* null, or [micro_batch]: `images` is an array of the backend's memory, any number of
+                                   images, of which sample i's is number places[i]; cr_backend_keeps_images() */
     const float *metadata;      /* [micro_batch, n_features], encoded; null when the net uses none */
     const cr_augment *augments; /* [micro_batch], or null: none */
     const int32_t *labels;      /* [micro_batch], training only */
@@ -102,6 +104,7 @@ typedef struct cr_backend_ops {
     /* Optional, both or none: engines of convolutions by a table (plans.h). */
     const cr_plan_target *(*plan_target)(const cr_backend *backend);
     void (*use_plans)(cr_backend *backend, cr_plans *plans, bool measures);
+    bool keeps_images; /* cr_backend_keeps_images(); its memory says what room there is */
 } cr_backend_ops;
 
 struct cr_backend {
@@ -162,6 +165,8 @@ const cr_plan_target *cr_backend_plan_target(const cr_backend *backend);
  * for the target. Those that it lacks: with `measures` each is measured and joins the table, otherwise a fixed rule
  * chooses, as it does for all without this call. Does nothing where there is no choice. Local. */
 void cr_backend_use_plans(cr_backend *backend, cr_plans *plans, bool measures);
+/* Whether images may lie in that memory, written once, and a batch may name its own by their places there. */
+bool cr_backend_keeps_images(const cr_backend *backend);
 
 /* Must be called in the thread that will run the program. Net and backend must outlive it. Errors: CR_BAD_CONFIG when
  * the machine cannot do what is asked (bf16 without instructions for it), or when a batch norm would see one value a

@@ -120,6 +120,7 @@ typedef struct cr_config {
         int name;      /* cr_device_kind: 0 auto, 1 cpu, 2 cuda */
         bool share;    /* several ranks on one GPU are meant */
         int transport; /* cr_transport_kind: 0 auto, 1 mpi, 2 nccl */
+        int resident;  /* cr_resident: 0 auto, 1 on, 2 off */
     } device;
     struct {
         int plans;        /* 0 rule, 1 measure */

@@ -32,6 +32,9 @@ typedef struct cr_subset {
 CR_NODISCARD cr_status cr_subset_create(const cr_pack *pack, cr_split split, const int32_t *class_of, int64_t limit,
                                         cr_subset *subset);
 void cr_subset_destroy(cr_subset *subset);
+/* The image [224, 224, 3] of the sample at a position of the subset, checked as cr_pack_read_image() does; the error
+ * names the sample, too. */
+CR_NODISCARD cr_status cr_subset_read_image(const cr_subset *subset, int64_t position, uint8_t *image);
 
 /* Metadata encoding: numeric → (x - mean) / deviation of the training split, missing → 0, and a second feature "is
  * missing" if the training split misses any; categorical → one-hot (all zero when missing); list → multi-hot. */

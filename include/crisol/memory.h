@@ -35,6 +35,7 @@ typedef struct cr_memory_ops {
     cr_status (*poll)(const cr_memory *memory, bool *done); /* null: operations are done when they return */
     cr_status (*allocate_pinned)(const cr_memory *memory, int64_t n, const char *what, float **floats);
     void (*release_pinned)(const cr_memory *memory, float *floats);
+    cr_status (*room)(const cr_memory *memory, int64_t *bytes); /* null: nobody counts */
 } cr_memory_ops;
 
 struct cr_memory {
@@ -72,5 +73,9 @@ CR_NODISCARD cr_status cr_memory_poll(const cr_memory *memory, bool *done);
 /* Arrays of the host that travel to and from this memory fast. */
 CR_NODISCARD cr_status cr_memory_allocate_pinned(const cr_memory *memory, int64_t n, const char *what, float **floats);
 void cr_memory_release_pinned(const cr_memory *memory, float **floats);
+
+/* Bytes of a device's memory that are free now, for all processes on it together; 0 where nobody counts (the host's).
+ */
+CR_NODISCARD cr_status cr_memory_room(const cr_memory *memory, int64_t *bytes);
 
 #endif

@@ -39,6 +39,11 @@ void cr_backend_use_plans(cr_backend *backend, cr_plans *plans, bool measures)
         backend->ops->use_plans(backend, plans, measures);
 }
 
+bool cr_backend_keeps_images(const cr_backend *backend)
+{
+    return backend->ops->keeps_images;
+}
+
 /* torch.nn.BatchNorm2d refuses one value a channel too: its variance is 0 and its unbiased variance undefined. */
 static cr_status check_batch_norms(const cr_net *net, int64_t micro_batch, int frozen_layers)
 {
@@ -91,6 +96,9 @@ static cr_status check_inputs(const cr_program *program, const float *state, con
         return cr_fail(CR_INTERNAL, "a state that is not aligned to 64 bytes");
     if (program->net->uses_image && !batch->images)
         return cr_fail(CR_INTERNAL, "a batch without images for a net that reads them");
+    if (batch->places && !cr_backend_keeps_images(program->backend))
+        return cr_fail(CR_INTERNAL, "a batch of kept images for the backend %s, which keeps none",
+                       cr_backend_name(program->backend));
     if (program->net->uses_metadata && !batch->metadata)
         return cr_fail(CR_INTERNAL, "a batch without metadata for a net that reads it");
     return CR_OK;

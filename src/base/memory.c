@@ -66,3 +66,9 @@ void cr_memory_release_pinned(const cr_memory *memory, float **floats)
         cr_memory_release(cr_memory_host(), floats);
     *floats = NULL;
 }
+
+cr_status cr_memory_room(const cr_memory *memory, int64_t *bytes)
+{
+    *bytes = 0;
+    return memory->ops->room ? memory->ops->room(memory, bytes) : CR_OK;
+}

@@ -68,15 +68,15 @@ static cr_status prepare(cr_comm *comm, const cr_config *config, int64_t n_float
 {
     cr_status status = CR_OK;
     int64_t begin, end;
-    bool shared;
-    CR_TRY(cr_device_open(comm, config, &c->backend, &shared));
+    int n_sharing;
+    CR_TRY(cr_device_open(comm, config, &c->backend, &n_sharing));
     const cr_memory *memory = cr_backend_memory(c->backend);
     cr_share(n_leaves, cr_comm_size(comm), cr_comm_rank(comm), &begin, &end);
     int64_t wanted = config->cpu.workers < end - begin ? config->cpu.workers : end - begin;
     cr_reducer_params params = {.n = n_floats,
                                 .n_leaves = n_leaves,
                                 .n_workers = wanted > 0 && cr_memory_is_host(memory) ? (int)wanted : 1,
-                                .transport = cr_device_transport(config, shared),
+                                .transport = cr_device_transport(config, n_sharing),
                                 .memory = memory};
     CR_TRY(cr_comm_agree(comm, cr_workers_create(params.n_workers, &c->workers)));
     for (int kind = 0; kind < 2; kind++) {

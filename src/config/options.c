@@ -95,6 +95,7 @@ static const char *const reductions[] = {"ordered", "library", NULL};
 static const char *const devices[] = {"auto", "cpu", "cuda", NULL};
 static const char *const transports[] = {"auto", "mpi", "nccl", NULL};
 static const char *const plans[] = {"rule", "measure", NULL};
+static const char *const residents[] = {"auto", "on", "off", NULL};
 static const char *const convolutions[] = {"auto", "direct", NULL};
 
 static const cr_option options[] = {
@@ -236,6 +237,8 @@ static const cr_option options[] = {
     BOOL(device.share, "false", FREE, "Several ranks may compute on one GPU; otherwise that is refused as a mistake."),
     CHOICE(device.transport, "auto", transports, FREE,
            "What moves gradients between GPUs: mpi passes them through the host, auto takes NCCL where it is."),
+    CHOICE(device.resident, "auto", residents, ASIDE,
+           "A GPU keeps the images of train and val instead of getting them anew each epoch; auto: where they fit."),
 
     CHOICE(cuda.plans, "rule", plans, FIXED,
            "Engines of convolutions on a GPU: the first good one that cuDNN names, or the fastest, measured once and "

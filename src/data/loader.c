@@ -59,13 +59,7 @@ static cr_status read_sample(const cr_loader *loader, batch_slot *slot, int64_t 
     if (loader->encoder)
         cr_encoder_encode(loader->encoder, cr_pack_metadata(subset->pack, subset->split, sample),
                           slot->metadata + i * loader->width);
-    if (!loader->with_images)
-        return CR_OK;
-    cr_status status = cr_pack_read_image(subset->pack, subset->split, sample, slot->images + i * IMAGE_BYTES);
-    if (status != CR_OK)
-        return cr_fail_context(status, "reading sample '%s' of split %s",
-                               cr_pack_sample_id(subset->pack, subset->split, sample), cr_split_name(subset->split));
-    return CR_OK;
+    return loader->with_images ? cr_subset_read_image(subset, position, slot->images + i * IMAGE_BYTES) : CR_OK;
 }
 
 static cr_status read_request(cr_loader *loader, const request *asked, batch_slot *slot)

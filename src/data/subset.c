@@ -70,3 +70,13 @@ void cr_subset_destroy(cr_subset *subset)
     free(subset->labels);
     *subset = (cr_subset){0};
 }
+
+cr_status cr_subset_read_image(const cr_subset *subset, int64_t position, uint8_t *image)
+{
+    int64_t sample = subset->samples[position];
+    cr_status status = cr_pack_read_image(subset->pack, subset->split, sample, image);
+    if (status != CR_OK)
+        return cr_fail_context(status, "reading sample '%s' of split %s",
+                               cr_pack_sample_id(subset->pack, subset->split, sample), cr_split_name(subset->split));
+    return CR_OK;
+}

@@ -64,6 +64,7 @@ static const key keys[] = {
     {"seed", WHOLE, false},
     {"training", OBJECT, false},
     {"kernels", ARRAY, true},
+    {"kept_images", TEXT, true},
     {"weights", OBJECT, false},
     {"weights.start", HASH, true},
     {"weights.epochs", ARRAY, false},

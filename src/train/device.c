@@ -61,13 +61,15 @@ static void say_why_cpu(const finding *all, int n_ranks, int without)
 }
 
 /* A device's UUID is the same wherever it is seen from, so ranks of other hosts never match. */
-static cr_status check_sharing(const finding *all, int n_ranks, const cr_config *config, bool *shared)
+static cr_status check_sharing(const finding *all, int n_ranks, const cr_config *config, int *n_sharing)
 {
     for (int r = 1; r < n_ranks; r++) {
+        int n = 1;
         for (int s = 0; s < r; s++) {
             if (strcmp(all[s].device.uuid, all[r].device.uuid) != 0)
                 continue;
-            *shared = true;
+            n++;
+            *n_sharing = n > *n_sharing ? n : *n_sharing;
             if (!config->device.share)
                 return cr_fail(CR_BAD_CONFIG,
                                "ranks %d and %d would share one GPU (%s, %s), which is slower than one rank; start one "
@@ -82,12 +84,12 @@ static cr_status check_sharing(const finding *all, int n_ranks, const cr_config 
     return CR_OK;
 }
 
-cr_status cr_device_open(cr_comm *comm, const cr_config *config, cr_backend **backend, bool *shared)
+cr_status cr_device_open(cr_comm *comm, const cr_config *config, cr_backend **backend, int *n_sharing)
 {
     cr_status status = CR_OK;
     int n_ranks = cr_comm_size(comm);
     finding mine = {0}, *all = NULL;
-    *shared = false;
+    *n_sharing = 1;
     if (config->device.name == CR_DEVICE_CPU)
         return open_cpu(comm, backend);
     all = calloc((size_t)n_ranks, sizeof *all);
@@ -100,7 +102,7 @@ cr_status cr_device_open(cr_comm *comm, const cr_config *config, cr_backend **ba
         say_why_cpu(all, n_ranks, without);
         status = open_cpu(comm, backend);
     } else {
-        CR_TRY(check_sharing(all, n_ranks, config, shared));
+        CR_TRY(check_sharing(all, n_ranks, config, n_sharing));
         status = cr_comm_agree(comm, cr_backend_open_cuda(mine.pick, backend));
     }
 done:
@@ -108,9 +110,9 @@ done:
     return status;
 }
 #else
-cr_status cr_device_open(cr_comm *comm, const cr_config *config, cr_backend **backend, bool *shared)
+cr_status cr_device_open(cr_comm *comm, const cr_config *config, cr_backend **backend, int *n_sharing)
 {
-    *shared = false;
+    *n_sharing = 1;
     if (config->device.name == CR_DEVICE_CUDA)
         return cr_fail(CR_MISSING, "device.name is cuda, but this crisol was built without CUDA");
     return open_cpu(comm, backend);

@@ -3,6 +3,7 @@
 #include "crisol/atomic_file.h"
 #include "crisol/device.h"
 #include "crisol/log.h"
+#include "resident.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -141,7 +142,7 @@ cr_status cr_session_open(cr_comm *comm, const cr_config *config, cr_session *se
     if (status == CR_OK)
         status = agree_on_pack(session);
     if (status == CR_OK)
-        status = cr_device_open(comm, config, &session->backend, &session->shares_device);
+        status = cr_device_open(comm, config, &session->backend, &session->ranks_per_device);
     if (status == CR_OK && cr_pack_leak_warning(session->pack))
         cr_log_info("warning: %s", cr_pack_leak_warning(session->pack));
     if (status != CR_OK)
@@ -152,6 +153,7 @@ cr_status cr_session_open(cr_comm *comm, const cr_config *config, cr_session *se
 void cr_session_close(cr_session *session)
 {
     cr_net_destroy(&session->net);
+    cr_resident_release(session);
     cr_backend_close(&session->backend);
     cr_plans_clear(&session->plans);
     cr_encoder_destroy(&session->encoder);
@@ -162,6 +164,11 @@ void cr_session_close(cr_session *session)
     free(session->class_weights);
     cr_pack_close(&session->pack);
     memset(session, 0, sizeof *session);
+}
+
+bool cr_session_loads_images(const cr_session *session, cr_split split)
+{
+    return session->net->uses_image && !session->kept_images[split];
 }
 
 int64_t cr_session_state_count(const cr_session *session)

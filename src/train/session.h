@@ -22,10 +22,12 @@ typedef struct cr_session {
     cr_encoder *encoder;            /* null when the net uses no metadata */
     cr_fusion_params model;         /* what the net is made from */
     cr_net *net;
-    cr_backend *backend;  /* of this rank's device */
-    cr_plans plans;       /* that it takes engines from; empty unless they are measured */
-    bool shares_device;   /* other ranks use it, too */
-    float *class_weights; /* [n_classes], or null */
+    cr_backend *backend;             /* of this rank's device */
+    cr_plans plans;                  /* that it takes engines from; empty unless they are measured */
+    int ranks_per_device;            /* the most that share one */
+    float *kept_images[CR_N_SPLITS]; /* [subset's samples, 224, 224, 3] bytes in the backend's memory, or null: the
+                                        loader reads them (resident.h) */
+    float *class_weights;            /* [n_classes], or null */
 } cr_session;
 
 /* The config as a run directory has it. Errors: CR_MISSING when it is none. Local. */
@@ -37,6 +39,9 @@ CR_NODISCARD cr_status cr_session_weigh_classes(cr_session *session);
 /* Collective: a rank that cannot open its pack makes every rank return its error. */
 CR_NODISCARD cr_status cr_session_open(cr_comm *comm, const cr_config *config, cr_session *session);
 void cr_session_close(cr_session *session);
+
+/* Whether a split's images come through a loader: the net reads them, and the device does not keep them. */
+bool cr_session_loads_images(const cr_session *session, cr_split split);
 
 /* Floats of a state: parameters and statistics. */
 int64_t cr_session_state_count(const cr_session *session);

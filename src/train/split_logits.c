@@ -11,6 +11,7 @@ typedef struct pass { /* this rank's part of a split */
     const cr_session *session;
     cr_team *team;
     const cr_model_state *state;
+    cr_split split;
     const cr_subset *subset;
     int64_t size;       /* samples of a micro-batch */
     int64_t begin, end; /* micro-batches of this rank */
@@ -48,7 +49,7 @@ static cr_status run_rounds(pass *p, float *all)
         CR_TRY(cr_loader_wait(p->loader, &loaded));
         if (at + n < p->end)
             request_round(p, at + n);
-        CR_TRY(cr_team_evaluate(p->team, p->state, &loaded, n, p->logits));
+        CR_TRY(cr_team_evaluate(p->team, p->state, p->split, &loaded, n, p->logits));
         int64_t first = at * p->size;
         int64_t n_rows = n * p->size;
         if (first + n_rows > p->subset->n_samples)
@@ -91,7 +92,8 @@ static cr_status run_local(pass *p, float *all)
         goto done;
     }
     CR_TRY(cr_team_compile_evaluation(p->team));
-    CR_TRY(cr_loader_create(p->subset, p->session->encoder, p->session->net->uses_image, capacity, &p->loader));
+    CR_TRY(cr_loader_create(p->subset, p->session->encoder, cr_session_loads_images(p->session, p->split), capacity,
+                            &p->loader));
     CR_TRY(run_rounds(p, all));
 done:
     cr_loader_destroy(&p->loader);
@@ -106,6 +108,7 @@ cr_status cr_split_logits(const cr_session *session, cr_team *team, const cr_mod
     pass p = {.session = session,
               .team = team,
               .state = state,
+              .split = split,
               .subset = &session->subsets[split],
               .size = session->config->cpu.eval_batch};
     int64_t n_micro = (p.subset->n_samples + p.size - 1) / p.size;

@@ -19,6 +19,7 @@ cr_status cr_stepper_open(cr_comm *comm, const cr_config *config, bool profile, 
     made->options = (cr_train_options){.config = config, .profile = profile};
     CR_TRY(cr_trainer_create(comm, &made->options, &made->trainer));
     cr_trainer_find_end(&made->trainer);
+    CR_TRY(cr_trainer_open_samples(&made->trainer));
     CR_TRY(cr_trainer_begin_epoch(&made->trainer));
     *stepper = made;
     made = NULL;

@@ -94,13 +94,17 @@ cr_status cr_team_compile_evaluation(cr_team *team)
     return team->eval_programs[0] ? CR_OK : cr_workers_run(team->workers, compile_evaluation, team);
 }
 
-/* The part of a rank's batch that is micro-batch `index` of `size` samples. */
-static cr_batch micro_batch(const cr_session *session, const cr_loaded *loaded, int64_t index, int64_t size)
+/* The part of a rank's batch that is micro-batch `index` of `size` samples. What a device keeps of a split lies there
+ * in the order of the subset: a sample's place is its position. */
+static cr_batch micro_batch(const cr_session *session, cr_split split, const cr_loaded *loaded, int64_t index,
+                            int64_t size)
 {
     int64_t at = index * size;
     int64_t image_bytes = CR_PACK_IMAGE_SIZE * CR_PACK_IMAGE_SIZE * 3;
+    const uint8_t *kept = (const uint8_t *)session->kept_images[split];
     return (cr_batch){
-        .images = loaded->images ? loaded->images + at * image_bytes : NULL,
+        .images = loaded->images ? loaded->images + at * image_bytes : kept,
+        .places = kept ? loaded->positions + at : NULL,
         .metadata = loaded->metadata ? loaded->metadata + at * session->net->n_features : NULL,
         .labels = loaded->labels + at,
         .seed = session->config->train.seed,
@@ -126,7 +130,7 @@ static cr_status train_worker(void *context, int worker)
     cr_tree_stack_reset(stack);
     for (int64_t leaf = begin; leaf < end; leaf++) {
         int64_t local = leaf - step->first;
-        cr_batch batch = micro_batch(session, step->batch, local, size);
+        cr_batch batch = micro_batch(session, CR_SPLIT_TRAIN, step->batch, local, size);
         batch.augments = step->augments + local * size;
         batch.samples = step->samples + local * size;
         batch.mixes = step->mixes ? step->mixes + local * size : NULL;
@@ -156,6 +160,7 @@ cr_status cr_team_train(cr_team *team, const cr_team_step *step)
 typedef struct evaluation {
     cr_team *team;
     const cr_model_state *state;
+    cr_split split;
     const cr_loaded *batch;
     int64_t n_micro_batches;
     float *logits;
@@ -168,15 +173,15 @@ static cr_status evaluate_worker(void *context, int worker)
     int64_t size = session->config->cpu.eval_batch;
     if (worker >= work->n_micro_batches)
         return CR_OK;
-    cr_batch batch = micro_batch(session, work->batch, worker, size);
+    cr_batch batch = micro_batch(session, work->split, work->batch, worker, size);
     batch.state_version = work->state->version;
     return cr_program_evaluate(work->team->eval_programs[worker], work->state->weights, &batch,
                                work->logits + worker * size * session->n_classes);
 }
 
-cr_status cr_team_evaluate(cr_team *team, const cr_model_state *state, const cr_loaded *batch, int64_t n_micro_batches,
-                           float *logits)
+cr_status cr_team_evaluate(cr_team *team, const cr_model_state *state, cr_split split, const cr_loaded *batch,
+                           int64_t n_micro_batches, float *logits)
 {
-    evaluation work = {team, state, batch, n_micro_batches, logits};
+    evaluation work = {team, state, split, batch, n_micro_batches, logits};
     return cr_workers_run(team->workers, evaluate_worker, &work);
 }

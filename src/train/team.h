@@ -31,7 +31,7 @@ CR_NODISCARD cr_status cr_team_compile_evaluation(cr_team *team);
 
 typedef struct cr_team_step { /* one training step of this rank's micro-batches */
     const cr_model_state *state;
-    const cr_loaded *batch;     /* the rank's samples, micro-batch after micro-batch */
+    const cr_loaded *batch;     /* the rank's samples of the training split, micro-batch after micro-batch */
     const cr_augment *augments; /* [batch->n] */
     const int64_t *samples;     /* [batch->n] pack sample numbers: keys of dropout */
     const cr_mix *mixes;        /* [batch->n], or null */
@@ -45,9 +45,9 @@ typedef struct cr_team_step { /* one training step of this rank's micro-batches 
 } cr_team_step;
 CR_NODISCARD cr_status cr_team_train(cr_team *team, const cr_team_step *step);
 
-/* Logits [n_micro_batches · eval_batch, n_classes] of `n_micro_batches` ≤ n_workers evaluation micro-batches, one a
- * worker. */
-CR_NODISCARD cr_status cr_team_evaluate(cr_team *team, const cr_model_state *state, const cr_loaded *batch,
-                                        int64_t n_micro_batches, float *logits);
+/* Logits [n_micro_batches · eval_batch, n_classes] of `n_micro_batches` ≤ n_workers evaluation micro-batches of a
+ * split, one a worker. */
+CR_NODISCARD cr_status cr_team_evaluate(cr_team *team, const cr_model_state *state, cr_split split,
+                                        const cr_loaded *batch, int64_t n_micro_batches, float *logits);
 
 #endif

@@ -5,6 +5,7 @@
 #include "crisol/libraries.h"
 #include "crisol/log.h"
 #include "crisol/record.h"
+#include "resident.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -93,14 +94,14 @@ static cr_status add_own_facts(cr_trainer *trainer, const char *config, json_t *
     if (!getcwd(folder, sizeof folder) || !realpath(trainer->options->output, run))
         folder[sizeof folder - 1] = run[sizeof run - 1] = 0; /* both are there: the run was opened by this name */
     json_t *own =
-        json_pack("{s:s, s:s, s:s+, s:s, s:s, s:i, s:i, s:I, s:o?, s:s, s:{s:s, s:s}, s:o, s:I, s:o, s:o?}", "command",
-                  trainer->options->command, "folder", folder, "repeat", "crisol repeat ", run, "backend",
+        json_pack("{s:s, s:s, s:s+, s:s, s:s, s:i, s:i, s:I, s:o?, s:s, s:{s:s, s:s}, s:o, s:I, s:o, s:o?, s:s*}",
+                  "command", trainer->options->command, "folder", folder, "repeat", "crisol repeat ", run, "backend",
                   cr_backend_library(session->backend), "comm", cr_comm_library(trainer->comm), "ranks",
                   cr_comm_size(trainer->comm), "workers", trainer->team.n_workers, "threads_per_worker",
                   (json_int_t)trainer->config->cpu.threads, "placement", places, "config", config, "pack", "id",
                   cr_pack_id(session->pack), "folder", cr_pack_folder(session->pack), "weights_file", weights_file,
                   "seed", (json_int_t)trainer->config->train.seed, "training", describe_training(trainer), "kernels",
-                  cr_program_describe(trainer->team.train_programs[0]));
+                  cr_program_describe(trainer->team.train_programs[0]), "kept_images", cr_resident_text(session));
     if (status == CR_OK && (!own || json_object_update(facts, own)))
         status = cr_fail(CR_INTERNAL, "record.json: out of memory, or the command is not UTF-8");
     json_decref(own);

@@ -3,6 +3,7 @@
 
 #include "crisol/clock.h"
 #include "crisol/device.h"
+#include "resident.h"
 #include "session_plans.h"
 
 #include <math.h>
@@ -149,8 +150,6 @@ static cr_status create_local(cr_trainer *trainer)
     CR_TRY(cr_team_create(session, trainer->config->cpu.workers, trainer->last - trainer->first,
                           trainer->options->profile, &trainer->team));
     CR_TRY(cr_trainer_choose_parts(trainer));
-    CR_TRY(cr_loader_create(&session->subsets[CR_SPLIT_TRAIN], session->encoder, session->net->uses_image,
-                            trainer->n_local, &trainer->loader));
 done:
     return status;
 }
@@ -170,9 +169,28 @@ cr_status cr_trainer_create(cr_comm *comm, const cr_train_options *options, cr_t
                                    .n_leaves = trainer->n_micro,
                                    .n_workers = trainer->team.n_workers,
                                    .reduction = (cr_reduction)options->config->train.reduction,
-                                   .transport = cr_device_transport(options->config, trainer->session.shares_device),
+                                   .transport = cr_device_transport(options->config, trainer->session.ranks_per_device),
                                    .memory = trainer->state.memory};
     CR_TRY(cr_reducer_create(comm, &reduction, &trainer->reducer));
+done:
+    return status;
+}
+
+static cr_status create_loader(cr_trainer *trainer)
+{
+    const cr_session *session = &trainer->session;
+    return cr_loader_create(&session->subsets[CR_SPLIT_TRAIN], session->encoder,
+                            cr_session_loads_images(session, CR_SPLIT_TRAIN), trainer->n_local, &trainer->loader);
+}
+
+cr_status cr_trainer_open_samples(cr_trainer *trainer)
+{
+    cr_status status = CR_OK;
+    bool evaluates = trainer->session.subsets[CR_SPLIT_VAL].n_samples > 0;
+    if (evaluates && cr_backend_keeps_images(trainer->session.backend)) /* so that what is free then stays free */
+        CR_TRY(cr_comm_agree(trainer->comm, cr_team_compile_evaluation(&trainer->team)));
+    CR_TRY(cr_resident_load(&trainer->session));
+    CR_TRY(cr_comm_agree(trainer->comm, create_loader(trainer)));
 done:
     return status;
 }

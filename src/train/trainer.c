@@ -3,6 +3,7 @@
 
 #include "crisol/clock.h"
 #include "crisol/log.h"
+#include "resident.h"
 #include "stop_flag.h"
 
 #include <jansson.h>
@@ -131,21 +132,24 @@ static cr_status announce(cr_trainer *trainer, bool resumed)
 {
     const cr_session *session = &trainer->session;
     int n_ranks = cr_comm_size(trainer->comm);
+    const char *kept = cr_resident_text(session);
     char hash[CR_HASH_TEXT];
     cr_status status = cr_comm_agree(trainer->comm, cr_trainer_hash(trainer, hash));
     if (status != CR_OK)
         return status;
-    cr_log_info("%s %s: %lld training samples, %lld steps an epoch of %lld x %lld samples, %d rank%s x %d worker%s, %s",
+    cr_log_info("%s %s: %lld training samples, %lld steps an epoch of %lld x %lld samples, %d rank%s x %d worker%s, "
+                "%s%s%s",
                 resumed ? "resuming" : "training", trainer->options->output,
                 (long long)session->subsets[CR_SPLIT_TRAIN].n_samples, (long long)trainer->steps_per_epoch,
                 (long long)trainer->n_micro, (long long)trainer->config->data.micro_batch, n_ranks,
                 n_ranks > 1 ? "s" : "", trainer->team.n_workers, trainer->team.n_workers > 1 ? "s" : "",
-                cr_backend_library(session->backend));
+                cr_backend_library(session->backend), kept ? ", images that the device keeps: " : "", kept ? kept : "");
     return cr_trainer_journal(trainer, resumed ? "resume" : "start",
-                              json_pack("{s:I, s:I, s:i, s:i, s:s, s:s, s:s}", "epoch", (json_int_t)trainer->epoch,
-                                        "step", (json_int_t)trainer->step, "ranks", n_ranks, "workers",
-                                        trainer->team.n_workers, "transport", cr_reducer_transport(trainer->reducer),
-                                        "pack", cr_pack_id(session->pack), "weights", hash));
+                              json_pack("{s:I, s:I, s:i, s:i, s:s, s:s, s:s, s:s*}", "epoch",
+                                        (json_int_t)trainer->epoch, "step", (json_int_t)trainer->step, "ranks", n_ranks,
+                                        "workers", trainer->team.n_workers, "transport",
+                                        cr_reducer_transport(trainer->reducer), "pack", cr_pack_id(session->pack),
+                                        "weights", hash, "kept_images", kept));
 }
 
 cr_status cr_train(cr_comm *comm, const cr_train_options *options)
@@ -157,6 +161,7 @@ cr_status cr_train(cr_comm *comm, const cr_train_options *options)
     CR_TRY(cr_trainer_create(comm, options, &trainer));
     CR_TRY(cr_trainer_preflight(&trainer));
     cr_trainer_find_end(&trainer);
+    CR_TRY(cr_trainer_open_samples(&trainer));
     CR_TRY(cr_trainer_resume(&trainer, &resumed));
     CR_TRY(cr_trainer_write_record(&trainer, resumed));
     CR_TRY(announce(&trainer, resumed));

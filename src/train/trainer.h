@@ -104,6 +104,8 @@ typedef struct cr_trainer {
 /* Everything that steps need; without options->output no run directory, and nothing is ever written. Collective. */
 CR_NODISCARD cr_status cr_trainer_create(cr_comm *comm, const cr_train_options *options, cr_trainer *trainer);
 void cr_trainer_destroy(cr_trainer *trainer);
+/* The way of the samples: images that the device keeps, the loader for everything else. Collective. */
+CR_NODISCARD cr_status cr_trainer_open_samples(cr_trainer *trainer);
 
 /* Layers that are frozen in the current epoch; -1: the network lacks the stage that is named. */
 int cr_trainer_frozen_layers(const cr_trainer *trainer);

@@ -6,12 +6,17 @@
 #include "mix_element.h"
 #include "value_element.h"
 
+CR_HD static inline const uint8_t *image_of(const cr_augment_job *job, int64_t n)
+{
+    return job->images + (job->places ? job->places[n] : n) * job->size * job->size * 3;
+}
+
 /* A function, as the job's arrays lie in the kernel's constant memory. */
 CR_HD static inline cr_sample sample_of(const cr_augment_job *job, int64_t n, const cr_augment *augment)
 {
     cr_sample sample;
     memset(&sample, 0, sizeof sample);
-    sample.image = job->images + n * job->size * job->size * 3;
+    sample.image = image_of(job, n);
     sample.augment = augment;
     sample.resamples = augment->warps || augment->crop.height > 0;
     sample.mean_grey = 0.0F;
@@ -68,7 +73,7 @@ CR_HD static inline void pixel_of(const cr_augment_job *job, int64_t n, int64_t 
         cr_sample_pixel(&sample, job->size, y, x, out);
         return;
     }
-    const uint8_t *from = job->images + ((n * job->size + y) * job->size + x) * 3;
+    const uint8_t *from = image_of(job, n) + (y * job->size + x) * 3;
     for (int c = 0; c < 3; c++)
         out[c] = ((float)from[c] / 255.0F - job->mean[c]) / job->deviation[c];
 }

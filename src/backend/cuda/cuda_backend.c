@@ -138,7 +138,8 @@ static const cr_backend_ops cuda_ops = {.name = "cuda",
                                         .update = cr_cuda_update,
                                         .sum_of_squares = cr_cuda_sum_of_squares,
                                         .plan_target = target_of,
-                                        .use_plans = use_plans};
+                                        .use_plans = use_plans,
+                                        .keeps_images = true};
 
 /* Streams of their own, which the default stream does not hold up. */
 static cr_status open_device(cr_cuda *cuda)

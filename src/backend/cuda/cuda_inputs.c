@@ -22,6 +22,7 @@ static cr_cuda_offsets make_offsets(const cr_cuda_inputs *inputs)
     at.metadata = reserve(&at.total, n * (size_t)inputs->n_features * sizeof(float));
     at.labels = reserve(&at.total, n * sizeof(int32_t));
     at.samples = reserve(&at.total, n * sizeof(int64_t));
+    at.places = reserve(&at.total, n * sizeof(int64_t));
     at.augments = reserve(&at.total, n * sizeof(cr_augment));
     at.mixes = reserve(&at.total, n * sizeof(cr_mix));
     at.class_weights = reserve(&at.total, n_classes * sizeof(float));
@@ -40,19 +41,28 @@ static cr_status make_pinned(size_t bytes, const char *what, void *data)
 static cr_status make_slot(const cr_cuda_inputs *inputs, bool training, cr_cuda_slot *slot)
 {
     cr_status status = CR_OK;
-    void *device = NULL;
     size_t n = (size_t)inputs->n;
     CR_TRY(make_pinned(inputs->at.total, "memory for batches", &slot->block));
     CR_TRY(make_pinned(n * (size_t)inputs->n_classes * sizeof(float), "memory for logits", &slot->logits));
     if (training)
         CR_TRY(make_pinned(n * sizeof(double), "memory for losses", &slot->losses));
-    if (inputs->image_bytes > 0) {
+    CR_TRY(cr_cuda_check(cudaEventCreateWithFlags(&slot->copied, cudaEventDisableTiming), "an event"));
+    CR_TRY(cr_cuda_check(cudaEventCreateWithFlags(&slot->done, cudaEventDisableTiming), "an event"));
+done:
+    return status;
+}
+
+/* Once, by the first batch that brings its pixels: a program whose images the device keeps needs no room for them. */
+static cr_status make_image_slots(cr_cuda_inputs *inputs)
+{
+    cr_status status = CR_OK;
+    for (int s = 0; s < CR_CUDA_N_SLOTS; s++) {
+        cr_cuda_slot *slot = &inputs->slots[s];
+        void *device = NULL;
         CR_TRY(make_pinned(inputs->image_bytes, "memory for images", &slot->images));
         CR_TRY(cr_cuda_allocate(inputs->image_bytes, "images", &device));
         slot->device_images = device;
     }
-    CR_TRY(cr_cuda_check(cudaEventCreateWithFlags(&slot->copied, cudaEventDisableTiming), "an event"));
-    CR_TRY(cr_cuda_check(cudaEventCreateWithFlags(&slot->done, cudaEventDisableTiming), "an event"));
 done:
     return status;
 }
@@ -125,6 +135,7 @@ static void fill(const cr_cuda_inputs *inputs, const cr_batch *batch, char *bloc
     put(block, at->mixes, batch->mixes, n * sizeof(cr_mix));
     put(block, at->labels, batch->labels, n * sizeof(int32_t));
     put(block, at->samples, batch->samples, n * sizeof(int64_t));
+    put(block, at->places, batch->places, n * sizeof(int64_t));
     put(block, at->targets, batch->targets, n * n_classes * sizeof(float));
     if (batch->targets)
         head.targets = (const float *)(inputs->block + at->targets);
@@ -137,20 +148,30 @@ static void fill(const cr_cuda_inputs *inputs, const cr_batch *batch, char *bloc
     put(block, at->head, &head, sizeof head);
 }
 
+static cr_status send_images(cr_cuda *cuda, cr_cuda_inputs *inputs, cr_cuda_slot *slot, const uint8_t *images)
+{
+    cr_status status = CR_OK;
+    if (!slot->device_images)
+        CR_TRY(make_image_slots(inputs));
+    memcpy(slot->images, images, inputs->image_bytes);
+    CR_TRY(cr_cuda_check(
+        cudaMemcpyAsync(slot->device_images, slot->images, inputs->image_bytes, cudaMemcpyHostToDevice, cuda->copies),
+        "a copy of images"));
+    CR_TRY(cr_cuda_check(cudaEventRecord(slot->copied, cuda->copies), "a copy of images"));
+    CR_TRY(cr_cuda_check(cudaStreamWaitEvent(cuda->stream, slot->copied, 0), "a copy of images"));
+done:
+    return status;
+}
+
 cr_status cr_cuda_inputs_send(cr_cuda *cuda, cr_cuda_inputs *inputs, const cr_batch *batch, const uint8_t **images)
 {
     cr_status status = CR_OK;
     cr_cuda_slot *slot = &inputs->slots[inputs->next];
     CR_TRY(deliver(inputs, slot)); /* afterwards nothing on the device reads the slot */
     fill(inputs, batch, slot->block);
-    *images = NULL;
-    if (inputs->image_bytes > 0) {
-        memcpy(slot->images, batch->images, inputs->image_bytes);
-        CR_TRY(cr_cuda_check(cudaMemcpyAsync(slot->device_images, slot->images, inputs->image_bytes,
-                                             cudaMemcpyHostToDevice, cuda->copies),
-                             "a copy of images"));
-        CR_TRY(cr_cuda_check(cudaEventRecord(slot->copied, cuda->copies), "a copy of images"));
-        CR_TRY(cr_cuda_check(cudaStreamWaitEvent(cuda->stream, slot->copied, 0), "a copy of images"));
+    *images = batch->images;
+    if (inputs->image_bytes > 0 && !batch->places) {
+        CR_TRY(send_images(cuda, inputs, slot, batch->images));
         *images = slot->device_images;
     }
     CR_TRY(cr_cuda_check(

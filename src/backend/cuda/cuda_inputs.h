@@ -12,7 +12,7 @@ enum {
 
 typedef struct cr_cuda_slot {
     char *block;     /* pinned: all of a batch but its images, as `at` says */
-    uint8_t *images; /* pinned */
+    uint8_t *images; /* pinned; null until the first batch that brings its pixels */
     uint8_t *device_images;
     float *logits;      /* pinned results */
     double *losses;     /* pinned; null for an evaluation */
@@ -23,7 +23,7 @@ typedef struct cr_cuda_slot {
 } cr_cuda_slot;
 
 typedef struct cr_cuda_offsets { /* bytes from the start of a block */
-    size_t head, metadata, labels, samples, augments, mixes, class_weights, targets, total;
+    size_t head, metadata, labels, samples, places, augments, mixes, class_weights, targets, total;
 } cr_cuda_offsets;
 
 typedef struct cr_cuda_inputs {
@@ -40,7 +40,7 @@ CR_NODISCARD cr_status cr_cuda_inputs_create(const cr_net *net, const cr_program
 void cr_cuda_inputs_destroy(cr_cuda_inputs *inputs);
 
 /* Copies the batch into the next slot, waiting for and delivering what that slot was used for before, and queues its
- * way to the device: the stream finds the block, and *images, there. */
+ * way to the device: the stream finds the block, and *images, there. Images that the device keeps do not travel. */
 CR_NODISCARD cr_status cr_cuda_inputs_send(cr_cuda *cuda, cr_cuda_inputs *inputs, const cr_batch *batch,
                                            const uint8_t **images);
 /* Queues the way back of that batch's results. */

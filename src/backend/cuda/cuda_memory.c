@@ -112,6 +112,8 @@ static cr_status allocate_pinned(const cr_memory *memory, int64_t n, const char 
     if (status != CR_OK)
         return status;
     status = cr_cuda_check(cudaHostAlloc(&data, n > 0 ? bytes_of(n) : 1, cudaHostAllocDefault), what);
+    if (status != CR_OK)
+        (void)cudaGetLastError(); /* it is told here, and the caller may do without */
     cr_cuda_leave(cuda_of(memory));
     *floats = data;
     return status;
@@ -125,6 +127,18 @@ static void release_pinned(const cr_memory *memory, float *floats)
     cr_cuda_leave(cuda_of(memory));
 }
 
+static cr_status room(const cr_memory *memory, int64_t *bytes)
+{
+    size_t n_free = 0, n_total = 0;
+    cr_status status = cr_cuda_enter(cuda_of(memory));
+    if (status != CR_OK)
+        return status;
+    status = cr_cuda_check(cudaMemGetInfo(&n_free, &n_total), "its free memory");
+    cr_cuda_leave(cuda_of(memory));
+    *bytes = (int64_t)n_free;
+    return status;
+}
+
 const cr_memory_ops cr_cuda_memory_ops = {.name = "cuda",
                                           .allocate = allocate,
                                           .release = release,
@@ -135,4 +149,5 @@ const cr_memory_ops cr_cuda_memory_ops = {.name = "cuda",
                                           .add = add,
                                           .poll = poll,
                                           .allocate_pinned = allocate_pinned,
-                                          .release_pinned = release_pinned};
+                                          .release_pinned = release_pinned,
+                                          .room = room};

@@ -117,6 +117,7 @@ static void make_inputs(const cr_cuda_run *run, const cr_batch *batch, const uin
     const cr_mix *mix = mixes ? (const cr_mix *)(inputs->block + inputs->at.mixes) : NULL;
     if (program->lowered.image != CR_NONE) {
         cr_augment_job job = {.images = images,
+                              .places = batch->places ? (const int64_t *)(inputs->block + inputs->at.places) : NULL,
                               .augments =
                                   batch->augments ? (const cr_augment *)(inputs->block + inputs->at.augments) : NULL,
                               .mixes = mix,

@@ -33,7 +33,8 @@ typedef struct cr_sample_plan { /* what is drawn once a sample, before its pixel
 } cr_sample_plan;
 
 typedef struct cr_augment_job {
-    const uint8_t *images;      /* [n, size, size, 3] */
+    const uint8_t *images;      /* [n, size, size, 3], or any number of them with … */
+    const int64_t *places;      /* [n]: which of them is a sample's, or null: as they come */
     const cr_augment *augments; /* [n], or null: none */
     const cr_mix *mixes;        /* [n], or null */
     cr_sample_plan *plans;      /* [n], work */

@@ -1,6 +1,9 @@
-/* The functions of the CUDA runtime that the backend calls, over the emulator's streams. New memory holds NaNs. */
+/* The functions of the CUDA runtime that the backend calls, over the emulator's streams. New memory holds NaNs.
+ * CRISOL_EMULATED_MB says how much the device has (without: more than anyone needs), CRISOL_EMULATED_LARGEST_MB how
+ * much of it lies together. */
 #include "emulator.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,6 +50,14 @@ const char *cudaGetErrorName(cudaError_t error)
     return error == cudaSuccess ? "cudaSuccess" : "cudaErrorEmulated";
 }
 
+static size_t used; /* bytes of the device */
+
+static size_t limit(const char *name)
+{
+    const char *text = getenv(name);
+    return text ? (size_t)strtoull(text, NULL, 10) << 20 : (size_t)1 << 40;
+}
+
 static cudaError_t make(void **data, size_t bytes)
 {
     size_t whole = (bytes + 255) / 256 * 256;
@@ -57,14 +68,26 @@ static cudaError_t make(void **data, size_t bytes)
     return cudaSuccess;
 }
 
+cudaError_t cudaMemGetInfo(size_t *n_free, size_t *n_total)
+{
+    *n_total = limit("CRISOL_EMULATED_MB");
+    *n_free = *n_total > used ? *n_total - used : 0;
+    return cudaSuccess;
+}
+
 cudaError_t cudaMalloc(void **data, size_t bytes)
 {
-    return make(data, bytes);
+    if (used + bytes > limit("CRISOL_EMULATED_MB") || bytes > limit("CRISOL_EMULATED_LARGEST_MB"))
+        return cudaErrorMemoryAllocation;
+    cudaError_t error = make(data, bytes);
+    used += error == cudaSuccess ? malloc_usable_size(*data) : 0;
+    return error;
 }
 
 cudaError_t cudaFree(void *data)
 {
     run_all();
+    used -= malloc_usable_size(data);
     free(data);
     return cudaSuccess;
 }
@@ -77,7 +100,9 @@ cudaError_t cudaHostAlloc(void **data, size_t bytes, unsigned flags)
 
 cudaError_t cudaFreeHost(void *data)
 {
-    return cudaFree(data);
+    run_all();
+    free(data);
+    return cudaSuccess;
 }
 
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind, cudaStream_t stream)

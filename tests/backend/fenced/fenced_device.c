@@ -3,9 +3,9 @@
 
 #include "fenced_backend.h"
 
-cr_status cr_device_open(cr_comm *comm, const cr_config *config, cr_backend **backend, bool *shared)
+cr_status cr_device_open(cr_comm *comm, const cr_config *config, cr_backend **backend, int *n_sharing)
 {
     (void)config;
-    *shared = false;
+    *n_sharing = 1;
     return cr_comm_agree(comm, fenced_backend_open(backend));
 }

@@ -10,12 +10,12 @@ static const cr_memory *memory(const cr_backend *backend)
     return &pretended;
 }
 
-cr_status cr_device_open(cr_comm *comm, const cr_config *config, cr_backend **backend, bool *shared)
+cr_status cr_device_open(cr_comm *comm, const cr_config *config, cr_backend **backend, int *n_sharing)
 {
     static cr_backend_ops ops;
     static int queue;
     (void)config;
-    *shared = false;
+    *n_sharing = 1;
     cr_status status = cr_comm_agree(comm, cr_backend_open_cpu(backend));
     if (status != CR_OK)
         return status;

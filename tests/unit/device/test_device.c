@@ -34,7 +34,7 @@ typedef struct scene {
     cr_status status;
     const char *says;   /* part of the message */
     const char *opened; /* per rank, a letter: c for the CPU, a digit for a GPU */
-    bool shared;
+    int n_sharing;      /* 0: 1 */
     atomic_int n_wrong;
 } scene;
 
@@ -98,14 +98,14 @@ static void rank_main(void *context, cr_comm *comm)
     scene *s = context;
     cr_config *config = NULL;
     cr_backend *backend = NULL;
-    bool shared = false;
+    int n_sharing = 0, wanted = s->n_sharing > 0 ? s->n_sharing : 1;
     here = &s->ranks[cr_comm_rank(comm)];
     comm->host_rank = here->host_rank;
     cr_status status = make_config(s, &config);
     if (status == CR_OK)
-        status = cr_device_open(comm, config, &backend, &shared);
+        status = cr_device_open(comm, config, &backend, &n_sharing);
     bool good =
-        status == s->status && (status == CR_OK ? shared == s->shared : strstr(cr_error_message(), s->says) != NULL);
+        status == s->status && (status == CR_OK ? n_sharing == wanted : strstr(cr_error_message(), s->says) != NULL);
     if (status == CR_OK && backend) {
         const char *name = cr_backend_name(backend);
         good = good && (!strcmp(name, "cpu") ? 'c' : name[0]) == s->opened[cr_comm_rank(comm)];
@@ -169,7 +169,7 @@ static void two_ranks_share_a_gpu_only_when_told_to(void **state)
     play(&s);
     s.share = true;
     s.status = CR_OK;
-    s.shared = true;
+    s.n_sharing = 2;
     s.opened = "010";
     play(&s);
     s.transport = "nccl";
@@ -178,6 +178,12 @@ static void two_ranks_share_a_gpu_only_when_told_to(void **state)
     play(&s);
     s.transport = "mpi";
     s.status = CR_OK;
+    play(&s);
+    for (int r = 3; r < 5; r++) /* the fullest one counts */
+        s.ranks[r] = (host){.uuids = TWO, .host_rank = r};
+    s.n_ranks = 5;
+    s.n_sharing = 3;
+    s.opened = "01010";
     play(&s);
 }
 
