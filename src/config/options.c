@@ -238,7 +238,8 @@ static const cr_option options[] = {
     CHOICE(device.transport, "auto", transports, FREE,
            "What moves gradients between GPUs: mpi passes them through the host, auto takes NCCL where it is."),
     CHOICE(device.resident, "auto", residents, ASIDE,
-           "A GPU keeps the images of train and val instead of getting them anew each epoch; auto: where they fit."),
+           "Whether a GPU keeps the images of train and val or gets them with each batch; auto: if half its room will "
+           "do."),
 
     CHOICE(cuda.plans, "rule", plans, FIXED,
            "Engines of convolutions on a GPU: the first good one that cuDNN names, or the fastest, measured once and "

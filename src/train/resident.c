@@ -19,7 +19,7 @@ enum {
     N_SPLITS = sizeof splits / sizeof *splits
 };
 
-static bool applies(const cr_session *session)
+bool cr_resident_is_possible(const cr_session *session)
 {
     return session->net->uses_image && cr_backend_keeps_images(session->backend);
 }
@@ -43,9 +43,10 @@ done:
     return status;
 }
 
-static cr_status choose(const cr_session *session, bool chosen[CR_N_SPLITS])
+static cr_status choose(const cr_session *session, bool chosen[CR_N_SPLITS], bool *any)
 {
     int64_t room = INT64_MAX;
+    *any = false;
     cr_status status = CR_OK;
     if (session->config->device.resident == CR_RESIDENT_AUTO)
         CR_TRY(find_room(session, &room));
@@ -53,6 +54,7 @@ static cr_status choose(const cr_session *session, bool chosen[CR_N_SPLITS])
         int64_t bytes = session->subsets[splits[s]].n_samples * IMAGE_BYTES;
         chosen[splits[s]] = bytes > 0 && bytes <= room;
         room -= chosen[splits[s]] ? bytes : 0;
+        *any = *any || chosen[splits[s]];
     }
 done:
     return status;
@@ -91,10 +93,10 @@ static cr_status send_split(const cr_session *session, cr_split split, float *pi
     int64_t n = session->subsets[split].n_samples;
     cr_status status = CR_OK;
     for (int64_t first = 0; first < n; first += PIECE) {
-        int64_t left = n - first;
-        CR_TRY(cr_comm_agree(session->comm, send_piece(session, split, first, left < PIECE ? left : PIECE, piece)));
-        cr_log_progress(false, "images of %s on their way to the device: %lld of %lld", cr_split_name(split),
-                        (long long)first, (long long)n);
+        int64_t end = n - first < PIECE ? n : first + PIECE;
+        CR_TRY(cr_comm_agree(session->comm, send_piece(session, split, first, end - first, piece)));
+        cr_log_progress(false, "%lld of %lld images of %s are on the device", (long long)end, (long long)n,
+                        cr_split_name(split));
     }
 done:
     return status;
@@ -102,13 +104,15 @@ done:
 
 cr_status cr_resident_load(cr_session *session)
 {
-    bool chosen[CR_N_SPLITS] = {false};
+    bool chosen[CR_N_SPLITS] = {false}, any;
     float *piece = NULL;
     cr_status status = CR_OK;
     int wanted = session->config->device.resident;
-    if (!applies(session) || wanted == CR_RESIDENT_OFF)
+    if (!cr_resident_is_possible(session) || wanted == CR_RESIDENT_OFF)
         return CR_OK;
-    CR_TRY(choose(session, chosen));
+    CR_TRY(choose(session, chosen, &any));
+    if (!any)
+        goto done;
     status = cr_comm_agree(session->comm, allocate(session, chosen, &piece));
     if (status != CR_OK && wanted == CR_RESIDENT_AUTO) {
         cr_log_info("the device keeps no images: %s", cr_error_message());
@@ -141,5 +145,5 @@ const char *cr_resident_text(const cr_session *session)
 {
     static const char *const texts[] = {"none", "train", "val", "train, val"};
     int which = (session->kept_images[CR_SPLIT_TRAIN] ? 1 : 0) + (session->kept_images[CR_SPLIT_VAL] ? 2 : 0);
-    return applies(session) ? texts[which] : NULL;
+    return cr_resident_is_possible(session) ? texts[which] : NULL;
 }

@@ -187,7 +187,7 @@ cr_status cr_trainer_open_samples(cr_trainer *trainer)
 {
     cr_status status = CR_OK;
     bool evaluates = trainer->session.subsets[CR_SPLIT_VAL].n_samples > 0;
-    if (evaluates && cr_backend_keeps_images(trainer->session.backend)) /* so that what is free then stays free */
+    if (evaluates && cr_resident_is_possible(&trainer->session)) /* so that what is free then stays free */
         CR_TRY(cr_comm_agree(trainer->comm, cr_team_compile_evaluation(&trainer->team)));
     CR_TRY(cr_resident_load(&trainer->session));
     CR_TRY(cr_comm_agree(trainer->comm, create_loader(trainer)));

@@ -170,7 +170,9 @@ step_ranks() {
         first=${first:-$hash}
         [ "$hash" = "$first" ] || fail "$n ranks end in other weights than one"
     done
-    echo "1, 2 and 4 ranks end in the weights ${first:0:16}…"
+    train "$CHECK_DEVICE" 1 sent --set device.resident=off
+    [ "$(weights sent)" = "$first" ] || fail "images that travel with each batch end in other weights than those that the device keeps"
+    echo "1, 2 and 4 ranks end in the weights ${first:0:16}…, and so does one that keeps no images"
 }
 
 step_resume() {
@@ -231,6 +233,13 @@ bench() { # OPTION …
     "$measure" "$1" --device "$CHECK_DEVICE" --threads "$threads" "${@:2}"
 }
 
+whole_training() { # MICRO_BATCH KEPT WHAT: of step_throughput
+    local n=$1 run=whole-$1-$2
+    train "$CHECK_DEVICE" 1 "$run" --set train.precision="$precision" --set data.batch="$n" --set data.micro_batch="$n" --set device.resident="$2" --set cuda.plans=measure \
+        --set data.limit_train=0 --set data.limit_val=8 --set train.epochs=4 || { echo "the training at micro-batch $n failed" && return 0; }
+    echo "{\"what\": \"$3\", \"micro_batch\": $n, \"images_per_s\": $(tail -n 1 "$run/metrics.csv" | cut -d , -f 8)}"
+}
+
 step_throughput() {
     local measure threads=1 n plans gain precision=bf16 steps=(--steps 50 --warmup 20) batches=(64 128 256) best=0 rate
     measure=$(program device_bench)
@@ -244,17 +253,17 @@ step_throughput() {
             bench train --precision $precision --micro-batch "$n" --plans $plans "${steps[@]}" | tee -a rates.txt rates-$plans.txt
         done
         bench train --precision $precision --micro-batch "$n" --plans measure --augment "${steps[@]}"
+        [ "$CHECK_DEVICE" = cpu ] || bench train --precision $precision --micro-batch "$n" --plans measure --augment --kept "${steps[@]}"
     done
     gain=$(paste -d ' ' <(number images_per_s_median <rates-measure.txt) <(number images_per_s_median <rates-rule.txt) |
         awk '{ printf "%s%.2f", (NR > 1 ? ", " : ""), $1 / $2 }')
     bench eval --precision $precision --micro-batch "${batches[-1]}" --plans measure "${steps[@]}" | tee evaluation.txt
     small_set
-    # the loader, too: a training from the pack, rate of its last epoch
+    # trainings from the pack, rate of the last epoch: a GPU keeps the images; the last size with the loader as well
     for n in "${batches[@]}"; do
-        train "$CHECK_DEVICE" 1 "loader-$n" --set train.precision=$precision --set data.batch="$n" --set data.micro_batch="$n" \
-            --set data.limit_train=0 --set data.limit_val=8 --set train.epochs=4 --set cuda.plans=measure || { echo "the training at micro-batch $n failed" && continue; }
-        echo "{\"what\": \"train with loader\", \"micro_batch\": $n, \"images_per_s\": $(tail -n 1 "loader-$n/metrics.csv" | cut -d , -f 8)}"
+        [ "$CHECK_DEVICE" = cpu ] || whole_training "$n" on "train with kept images"
     done
+    whole_training "$n" off "train with loader"
     best=$(number images_per_s_median <rates.txt | sort -g | tail -n 1)
     rate=$(number images_per_s_median <evaluation.txt)
     echo "$best" >"$CHECK_WORK/best"

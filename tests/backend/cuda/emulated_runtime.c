@@ -1,6 +1,4 @@
-/* The functions of the CUDA runtime that the backend calls, over the emulator's streams. New memory holds NaNs.
- * CRISOL_EMULATED_MB says how much the device has (without: more than anyone needs), CRISOL_EMULATED_LARGEST_MB how
- * much of it lies together. */
+/* The functions of the CUDA runtime that the backend calls, over the emulator's streams. New memory holds NaNs. */
 #include "emulator.h"
 
 #include <malloc.h>
@@ -50,13 +48,8 @@ const char *cudaGetErrorName(cudaError_t error)
     return error == cudaSuccess ? "cudaSuccess" : "cudaErrorEmulated";
 }
 
-static size_t used; /* bytes of the device */
-
-static size_t limit(const char *name)
-{
-    const char *text = getenv(name);
-    return text ? (size_t)strtoull(text, NULL, 10) << 20 : (size_t)1 << 40;
-}
+static const size_t device_bytes = (size_t)64 << 30;
+static size_t used_bytes;
 
 static cudaError_t make(void **data, size_t bytes)
 {
@@ -70,24 +63,24 @@ static cudaError_t make(void **data, size_t bytes)
 
 cudaError_t cudaMemGetInfo(size_t *n_free, size_t *n_total)
 {
-    *n_total = limit("CRISOL_EMULATED_MB");
-    *n_free = *n_total > used ? *n_total - used : 0;
+    *n_total = device_bytes;
+    *n_free = device_bytes - used_bytes;
     return cudaSuccess;
 }
 
 cudaError_t cudaMalloc(void **data, size_t bytes)
 {
-    if (used + bytes > limit("CRISOL_EMULATED_MB") || bytes > limit("CRISOL_EMULATED_LARGEST_MB"))
+    if (bytes > device_bytes - used_bytes)
         return cudaErrorMemoryAllocation;
     cudaError_t error = make(data, bytes);
-    used += error == cudaSuccess ? malloc_usable_size(*data) : 0;
+    used_bytes += error == cudaSuccess ? malloc_usable_size(*data) : 0;
     return error;
 }
 
 cudaError_t cudaFree(void *data)
 {
     run_all();
-    used -= malloc_usable_size(data);
+    used_bytes -= malloc_usable_size(data);
     free(data);
     return cudaSuccess;
 }

@@ -49,6 +49,24 @@ static void test_memory(void **state)
     free(zeros);
 }
 
+/* What does not fit is refused with a line, and leaves nothing behind that a later call would find. */
+static void test_room(void **state)
+{
+    (void)state;
+    float *host = random_floats(N, 2), *too_much = NULL;
+    int64_t bytes = 0;
+    expect_ok(cr_memory_room(memory(), &bytes));
+    assert_true(bytes >= N * 4);
+    assert_int_equal(cr_memory_allocate(memory(), bytes / 2, "twice the room", &too_much), CR_INTERNAL);
+    assert_non_null(strstr(cr_error_message(), "left on the GPU for twice the room"));
+    assert_null(too_much);
+    expect_ok(cr_memory_room(cr_memory_host(), &bytes));
+    assert_int_equal(bytes, 0); /* nobody counts */
+    expect_same(put(host, N), host, N);
+    assert_int_equal(cudaGetLastError(), cudaSuccess);
+    free(host);
+}
+
 static void test_additions(void **state)
 {
     (void)state;
@@ -148,8 +166,9 @@ static void test_update(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_memory), cmocka_unit_test(test_additions),
-                                       cmocka_unit_test(test_sum_of_squares), cmocka_unit_test(test_update)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_memory), cmocka_unit_test(test_room),
+                                       cmocka_unit_test(test_additions), cmocka_unit_test(test_sum_of_squares),
+                                       cmocka_unit_test(test_update)};
     int opened = cuda_case_open();
     if (opened != 0)
         return opened;

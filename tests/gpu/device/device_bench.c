@@ -1,6 +1,6 @@
-/* Images a second on ResNet-18 + metadata, from random pixels in memory: what the arithmetic alone costs. Training:
- * augmentation, forward, loss, backward, gradient tree (of one leaf unless --batch is more than a micro-batch), AdamW.
- * One line of JSON. */
+/* Images a second on ResNet-18 + metadata, from random pixels in memory, the host's or with --kept the device's: what
+ * the arithmetic alone costs. Training: augmentation, forward, loss, backward, gradient tree (of one leaf unless
+ * --batch is more than a micro-batch), AdamW. One line of JSON. */
 #include "crisol/backend.h"
 #include "crisol/clock.h"
 #include "crisol/comm.h"
@@ -27,7 +27,7 @@ typedef struct bench {
     char label[160];
     cr_program_params params;
     int64_t batch, size; /* samples a step; pixels */
-    bool augmented, measures;
+    bool augmented, kept, measures;
     int n_workers, n_steps, n_warmup;
     cr_backend *backend;
     const cr_memory *memory;
@@ -41,8 +41,9 @@ typedef struct bench {
     float *logits, *metadata;
     double *losses;
     uint8_t *images;
+    float *kept_images; /* the same, in the device's memory */
     int32_t *labels;
-    int64_t *samples;
+    int64_t *samples; /* numbers of the samples, and their places there */
     cr_augment *augments;
     cr_loss loss;
     uint64_t version;
@@ -54,7 +55,7 @@ static int usage(void)
     fprintf(stderr,
             "usage: device_bench [train|eval] [--device cpu|cuda] [--precision f32|bf16] [--micro-batch 64]\n"
             "       [--batch MICRO_BATCH] [--workers 1] [--threads 1] [--convolution auto|direct] [--size 224]\n"
-            "       [--steps 30] [--warmup 10] [--augment] [--profile] [--plans rule|measure]\n");
+            "       [--steps 30] [--warmup 10] [--augment] [--kept] [--profile] [--plans rule|measure]\n");
     return CR_USAGE;
 }
 
@@ -95,6 +96,8 @@ static bool parse(bench *b, int argc, char **argv)
             b->params.training = argv[i][0] == 't';
         else if (strcmp(argv[i], "--augment") == 0)
             b->augmented = true;
+        else if (strcmp(argv[i], "--kept") == 0)
+            b->kept = true;
         else if (strcmp(argv[i], "--profile") == 0)
             b->params.profile = true;
         else if (i + 1 == argc || !parse_value(b, argv[i], argv[i + 1]))
@@ -164,6 +167,22 @@ static cr_status destroy(void *context, int worker)
     return CR_OK;
 }
 
+static cr_status keep_images(bench *b)
+{
+    cr_status status = CR_OK;
+    int64_t n = b->batch * b->size * b->size * 3 / (int64_t)sizeof(float);
+    float *host = NULL;
+    if (!cr_backend_keeps_images(b->backend))
+        return cr_fail(CR_USAGE, "--kept: %s keeps no images", b->label);
+    CR_TRY(cr_memory_allocate_pinned(b->memory, n, "images", &host));
+    memcpy(host, b->images, (size_t)n * sizeof *host);
+    CR_TRY(cr_memory_allocate(b->memory, n, "images", &b->kept_images));
+    CR_TRY(cr_memory_write(b->memory, host, n, b->kept_images));
+done:
+    cr_memory_release_pinned(b->memory, &host);
+    return status;
+}
+
 static cr_status make(bench *b)
 {
     cr_status status = CR_OK;
@@ -183,6 +202,8 @@ static cr_status make(bench *b)
     CR_TRY(cr_comm_open_serial(&b->comm));
     CR_TRY(cr_net_create_fusion(&fusion, &b->net));
     CR_TRY(make_batch(b));
+    if (b->kept)
+        CR_TRY(keep_images(b));
     CR_TRY(make_state(b));
     if (b->measures)
         cr_backend_use_plans(b->backend, &b->plans, true);
@@ -234,7 +255,8 @@ static cr_status run_micro_batch(bench *b, int worker, int64_t first, float *gra
                                         .erase = 0.25,
                                         .erase_scale = {0.02, 0.2},
                                         .erase_ratio = {0.3, 3.3}};
-    cr_batch batch = {.images = b->images + first * b->size * b->size * 3,
+    cr_batch batch = {.images = b->kept ? (const uint8_t *)b->kept_images : b->images + first * b->size * b->size * 3,
+                      .places = b->kept ? b->samples + first : NULL,
                       .metadata = b->metadata + first * FEATURES,
                       .labels = b->labels + first,
                       .samples = b->samples + first,
@@ -313,12 +335,13 @@ static cr_status measure(bench *b)
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     printf("{\"what\": \"%s\", \"device\": \"%s\", \"precision\": \"%s\", \"batch\": %d, \"micro_batch\": %d, "
-           "\"workers\": %d, \"augmented\": %s, \"plans\": \"%s\", \"steps\": %d, \"images_per_s_median\": %.1f, "
+           "\"workers\": %d, \"augmented\": %s, \"kept\": %s, \"plans\": \"%s\", \"steps\": %d, "
+           "\"images_per_s_median\": %.1f, "
            "\"images_per_s_mean\": %.1f, \"images_per_s_best\": %.1f, \"update_ms\": %.2f, \"peak_mb\": %ld}\n",
            b->params.training ? "train" : "eval", b->label, b->params.precision == CR_PRECISION_BF16 ? "bf16" : "f32",
            (int)b->batch, (int)b->params.micro_batch, b->n_workers, b->augmented ? "true" : "false",
-           b->measures ? "measure" : "rule", b->n_steps, n / times[b->n_steps / 2], n / all, n / times[0],
-           b->update_s * 1e3, usage.ru_maxrss / 1024);
+           b->kept ? "true" : "false", b->measures ? "measure" : "rule", b->n_steps, n / times[b->n_steps / 2], n / all,
+           n / times[0], b->update_s * 1e3, usage.ru_maxrss / 1024);
     if (b->params.profile)
         cr_program_profile(b->programs[0]);
 done:
@@ -342,7 +365,7 @@ int main(int argc, char **argv)
     if (b.workers && cr_workers_run(b.workers, destroy, &b) != CR_OK)
         fprintf(stderr, "device_bench: %s\n", cr_error_message());
     cr_reducer_destroy(&b.reducer);
-    float **arrays[] = {&b.state, &b.moments[0], &b.moments[1]};
+    float **arrays[] = {&b.state, &b.moments[0], &b.moments[1], &b.kept_images};
     for (size_t i = 0; b.backend && i < sizeof arrays / sizeof *arrays; i++)
         cr_memory_release(b.memory, arrays[i]);
     cr_workers_destroy(&b.workers);
