@@ -52,7 +52,7 @@ fi
 
 say "building with $compiler"
 mkdir -p "$folder"
-CC=$compiler cmake -S "$source_folder" -B "$folder" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCRISOL_FUZZ=ON >"$folder/configure.log" 2>&1 || {
+CC=$compiler cmake -S "$source_folder" -B "$folder" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCRISOL_FUZZ=ON -DCRISOL_CUDA=OFF >"$folder/configure.log" 2>&1 || {
     cat "$folder/configure.log"
     exit 1
 }
