@@ -98,7 +98,7 @@ static cr_status run_kernel(const cr_cpu_program *program, const cr_kernel *kern
                             const void *weights, const void *bias, const void *residual, const void *dst)
 {
     if (!kernel->run) { /* which arrays are written depends on the pass */
-        cr_winograd_arrays own = {.src = (float *)src, .weights = (float *)weights, .dst = (float *)dst};
+        cr_winograd_arrays own = {.src = (void *)src, .weights = (float *)weights, .dst = (void *)dst};
         if (kernel->moved != CR_NONE)
             own.weights = cr_buffer_data(program, kernel->moved);
         own.bias = bias;

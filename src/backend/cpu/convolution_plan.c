@@ -13,8 +13,8 @@ static cr_convolution_spec spec_of(const cr_cpu_program *program, const cr_step 
                                 .stride = layer->stride,
                                 .padding = layer->padding,
                                 .pass = pass};
-    spec.winograd = program->params.convolution == CR_CONVOLUTION_AUTO && !spec.src.bf16 && layer->kernel == 3 &&
-                    layer->stride == 1;
+    spec.winograd = program->params.convolution == CR_CONVOLUTION_AUTO && layer->kernel == 3 && layer->stride == 1 &&
+                    cr_winograd_pays(&spec, program->isa);
     return spec;
 }
 

@@ -1,4 +1,5 @@
 /* Winograd's method for processors with AVX-512: compiled for it, called only there. */
+#include "vector.h"
 #include "winograd_inner.h"
 
 #include <immintrin.h>
@@ -26,6 +27,15 @@ INLINE wide load_unaligned(const float *from)
 INLINE void store(float *to, wide value)
 {
     _mm512_store_ps(to, value);
+}
+/* Values: float32 or bf16 from element i on. */
+INLINE wide load_values(const void *from, int64_t i, bool bf16)
+{
+    return (wide)cr_load(from, i, bf16, CR_LANES);
+}
+INLINE void store_values(void *to, int64_t i, wide value, bool bf16)
+{
+    cr_store(to, i, (cr_vector)value, bf16, CR_LANES);
 }
 INLINE wide add(wide a, wide b)
 {

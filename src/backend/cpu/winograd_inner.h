@@ -17,15 +17,17 @@ enum {
     CR_WINO_MATRIX = CR_WINO_CHANNELS * CR_WINO_CHANNELS + CR_LANES
 };
 
-/* Tiles of one image plane, and where they lie. */
+/* Tiles of one image plane, and where they lie. Values of bf16 are widened as they are read, and rounded once, to the
+ * nearest and ties to even, as they are written; everything between is float32. */
 typedef struct cr_wino_plane {
     int64_t height, width, tiles_y, tiles_x;
-    int64_t pixel_stride; /* floats between neighbouring pixels: 16 in blocks, all channels in NHWC */
+    int64_t pixel_stride; /* values between neighbouring pixels: 16 in blocks, all channels in NHWC */
+    bool bf16;            /* otherwise float32 */
 } cr_wino_plane;
 
 typedef struct cr_wino_after { /* what is added to an output tile, and ReLU */
     const float *bias;         /* [16], or null */
-    const float *residual;     /* laid out as y, or null */
+    const void *residual;      /* laid out as y, or null */
     bool relu;
 } cr_wino_after;
 
@@ -33,13 +35,13 @@ typedef struct cr_wino_kernels {
     const char *name;
     /* 16 channels of one 6×6 input tile at tile (ty, tx): Bᵀ d B to v[point · point_stride]. `x` is the first pixel of
      * these channels; what lies outside the plane is 0. */
-    void (*input)(const cr_wino_plane *plane, int64_t ty, int64_t tx, const float *x, float *v, int64_t point_stride);
+    void (*input)(const cr_wino_plane *plane, int64_t ty, int64_t tx, const void *x, float *v, int64_t point_stride);
     /* A d Aᵀ of one 4×4 tile of an output gradient. */
-    void (*gradient)(const cr_wino_plane *plane, int64_t ty, int64_t tx, const float *dy, float *v,
+    void (*gradient)(const cr_wino_plane *plane, int64_t ty, int64_t tx, const void *dy, float *v,
                      int64_t point_stride);
     /* Aᵀ m A, then what is to be added; stores what lies inside. */
     void (*output)(const cr_wino_plane *plane, int64_t ty, int64_t tx, const float *m, int64_t point_stride,
-                   const cr_wino_after *after, float *y);
+                   const cr_wino_after *after, void *y);
 
     /* G g Gᵀ of a block of 64 × 64 channels: u[point][k][n]. Forward: k = input, n = output channels of the native
      * weights whose first 16×16 block is `w`; blocks of the next 16 output channels lie `out_stride` floats further. */

@@ -81,21 +81,26 @@ INLINE void weights_gradient_line(const wide u[6], wide g[3])
 
 static const float zeros[CR_LANES] __attribute__((aligned(64)));
 
-/* Reads a square of the plane whose corner is (top, left); what lies outside is 0. */
-INLINE wide pixel(const cr_wino_plane *plane, const float *x, int64_t y, int64_t column)
+/* Channels from `lane` on of the pixel (y, column); what lies outside the plane is 0. `inside` and `bf16` are constants
+ * after inlining, here and below. */
+INLINE wide pixel(const cr_wino_plane *plane, const void *x, int64_t y, int64_t column, int lane, bool inside,
+                  bool bf16)
 {
-    bool inside = y >= 0 && y < plane->height && column >= 0 && column < plane->width;
-    return load(inside ? x + (y * plane->width + column) * plane->pixel_stride : zeros);
+    int64_t at = (y * plane->width + column) * plane->pixel_stride + lane;
+    if (!inside && (y < 0 || y >= plane->height || column < 0 || column >= plane->width)) {
+        x = zeros;
+        at = 0;
+    }
+    return load_values(x, at, bf16);
 }
 
-INLINE void input_tile(const cr_wino_plane *plane, int64_t top, int64_t left, const float *x, float *v,
-                       int64_t point_stride, bool inside)
+INLINE void input_tile(const cr_wino_plane *plane, int64_t top, int64_t left, const void *x, int lane, float *v,
+                       int64_t point_stride, bool inside, bool bf16)
 {
     wide square[6][6], line[6];
     for (int column = 0; column < 6; column++) {
         for (int row = 0; row < 6; row++)
-            line[row] = inside ? load(x + ((top + row) * plane->width + left + column) * plane->pixel_stride)
-                               : pixel(plane, x, top + row, left + column);
+            line[row] = pixel(plane, x, top + row, left + column, lane, inside, bf16);
         input_line(line);
         for (int row = 0; row < 6; row++)
             square[row][column] = line[row];
@@ -103,28 +108,37 @@ INLINE void input_tile(const cr_wino_plane *plane, int64_t top, int64_t left, co
     for (int row = 0; row < 6; row++) {
         input_line(square[row]);
         for (int column = 0; column < 6; column++)
-            store(v + (row * 6 + column) * point_stride, square[row][column]);
+            store(v + lane + (row * 6 + column) * point_stride, square[row][column]);
     }
 }
 
-static void input(const cr_wino_plane *plane, int64_t ty, int64_t tx, const float *x, float *v, int64_t point_stride)
+INLINE void input_lanes(const cr_wino_plane *plane, int64_t ty, int64_t tx, const void *x, float *v,
+                        int64_t point_stride, bool bf16)
 {
     int64_t top = ty * CR_WINO_TILE - 1, left = tx * CR_WINO_TILE - 1;
     bool inside = top >= 0 && left >= 0 && top + 6 <= plane->height && left + 6 <= plane->width;
     for (int lane = 0; lane < CR_LANES; lane += WIDTH)
         if (inside)
-            input_tile(plane, top, left, x + lane, v + lane, point_stride, true);
+            input_tile(plane, top, left, x, lane, v, point_stride, true, bf16);
         else
-            input_tile(plane, top, left, x + lane, v + lane, point_stride, false);
+            input_tile(plane, top, left, x, lane, v, point_stride, false, bf16);
 }
 
-INLINE void gradient_tile(const cr_wino_plane *plane, int64_t top, int64_t left, const float *dy, float *v,
-                          int64_t point_stride)
+static void input(const cr_wino_plane *plane, int64_t ty, int64_t tx, const void *x, float *v, int64_t point_stride)
+{
+    if (plane->bf16)
+        input_lanes(plane, ty, tx, x, v, point_stride, true);
+    else
+        input_lanes(plane, ty, tx, x, v, point_stride, false);
+}
+
+INLINE void gradient_tile(const cr_wino_plane *plane, int64_t top, int64_t left, const void *dy, int lane, float *v,
+                          int64_t point_stride, bool bf16)
 {
     wide square[6][4], line[6];
     for (int column = 0; column < 4; column++) {
         for (int row = 0; row < 4; row++)
-            line[row] = pixel(plane, dy, top + row, left + column);
+            line[row] = pixel(plane, dy, top + row, left + column, lane, false, bf16);
         wide spread[6];
         gradient_line(line, spread);
         for (int row = 0; row < 6; row++)
@@ -133,19 +147,22 @@ INLINE void gradient_tile(const cr_wino_plane *plane, int64_t top, int64_t left,
     for (int row = 0; row < 6; row++) {
         gradient_line(square[row], line);
         for (int column = 0; column < 6; column++)
-            store(v + (row * 6 + column) * point_stride, line[column]);
+            store(v + lane + (row * 6 + column) * point_stride, line[column]);
     }
 }
 
-static void gradient(const cr_wino_plane *plane, int64_t ty, int64_t tx, const float *dy, float *v,
-                     int64_t point_stride)
+static void gradient(const cr_wino_plane *plane, int64_t ty, int64_t tx, const void *dy, float *v, int64_t point_stride)
 {
+    int64_t top = ty * CR_WINO_TILE, left = tx * CR_WINO_TILE;
     for (int lane = 0; lane < CR_LANES; lane += WIDTH)
-        gradient_tile(plane, ty * CR_WINO_TILE, tx * CR_WINO_TILE, dy + lane, v + lane, point_stride);
+        if (plane->bf16)
+            gradient_tile(plane, top, left, dy, lane, v, point_stride, true);
+        else
+            gradient_tile(plane, top, left, dy, lane, v, point_stride, false);
 }
 
 INLINE void output_tile(const cr_wino_plane *plane, int64_t top, int64_t left, const float *m, int64_t point_stride,
-                        const cr_wino_after *after, int lane, float *y, bool inside)
+                        const cr_wino_after *after, int lane, void *y, bool inside, bool bf16)
 {
     wide square[4][6], line[6];
     wide bias = after->bias ? load_unaligned(after->bias + lane) : splat(0.0f);
@@ -168,24 +185,33 @@ INLINE void output_tile(const cr_wino_plane *plane, int64_t top, int64_t left, c
             int64_t at = ((top + row) * plane->width + left + column) * plane->pixel_stride + lane;
             wide value = add(narrow[column], bias);
             if (after->residual)
-                value = add(value, load(after->residual + at));
+                value = add(value, load_values(after->residual, at, bf16));
             if (after->relu) /* NaN goes through: the second operand is taken */
                 value = larger(splat(0.0f), value);
-            store(y + at, value);
+            store_values(y, at, value, bf16);
         }
     }
 }
 
-static void output(const cr_wino_plane *plane, int64_t ty, int64_t tx, const float *m, int64_t point_stride,
-                   const cr_wino_after *after, float *y)
+INLINE void output_lanes(const cr_wino_plane *plane, int64_t ty, int64_t tx, const float *m, int64_t point_stride,
+                         const cr_wino_after *after, void *y, bool bf16)
 {
     int64_t top = ty * CR_WINO_TILE, left = tx * CR_WINO_TILE;
     bool inside = top + CR_WINO_TILE <= plane->height && left + CR_WINO_TILE <= plane->width;
     for (int lane = 0; lane < CR_LANES; lane += WIDTH)
         if (inside)
-            output_tile(plane, top, left, m, point_stride, after, lane, y, true);
+            output_tile(plane, top, left, m, point_stride, after, lane, y, true, bf16);
         else
-            output_tile(plane, top, left, m, point_stride, after, lane, y, false);
+            output_tile(plane, top, left, m, point_stride, after, lane, y, false, bf16);
+}
+
+static void output(const cr_wino_plane *plane, int64_t ty, int64_t tx, const float *m, int64_t point_stride,
+                   const cr_wino_after *after, void *y)
+{
+    if (plane->bf16)
+        output_lanes(plane, ty, tx, m, point_stride, after, y, true);
+    else
+        output_lanes(plane, ty, tx, m, point_stride, after, y, false);
 }
 
 /* G g Gᵀ of one vector; tap k lies at g + k·tap_stride (256 floats forward, -256 when turned by 180°). */
@@ -214,11 +240,12 @@ enum {
 
 static void weights_forward(const float *w, int64_t out_stride, float *u)
 {
-    for (int in = 0; in < CR_WINO_CHANNELS; in++)
-        for (int out = 0; out < CR_WINO_CHANNELS; out += WIDTH)
-            weights_tile(w + out / CR_LANES * out_stride + in / CR_LANES * BLOCK + in % CR_LANES * CR_LANES +
-                             out % CR_LANES,
-                         TAP, u + in * CR_WINO_CHANNELS + out);
+    for (int out = 0; out < PARTS; out++)
+        for (int in = 0; in < CR_WINO_CHANNELS; in++) {
+            const float *row = w + out * out_stride + in / CR_LANES * BLOCK + in % CR_LANES * CR_LANES;
+            for (int lane = 0; lane < CR_LANES; lane += WIDTH)
+                weights_tile(row + lane, TAP, u + in * CR_WINO_CHANNELS + out * CR_LANES + lane);
+        }
 }
 
 static void weights_data(const float *w, int64_t out_stride, float *u)
@@ -235,25 +262,30 @@ static void weights_data(const float *w, int64_t out_stride, float *u)
         }
 }
 
-static void weights_gradient(const float *u, float *w, int64_t out_stride)
+/* Gᵀ u G of one vector. */
+INLINE void weights_gradient_tile(const float *u, float *g)
 {
     wide square[3][6], line[6], narrow[3];
-    for (int in = 0; in < CR_WINO_CHANNELS; in++)
-        for (int out = 0; out < CR_WINO_CHANNELS; out += WIDTH) {
-            const float *from = u + in * CR_WINO_CHANNELS + out;
-            float *to =
-                w + out / CR_LANES * out_stride + in / CR_LANES * BLOCK + in % CR_LANES * CR_LANES + out % CR_LANES;
-            for (int column = 0; column < 6; column++) {
-                for (int row = 0; row < 6; row++)
-                    line[row] = load(from + (int64_t)(row * 6 + column) * CR_WINO_MATRIX);
-                weights_gradient_line(line, narrow);
-                for (int row = 0; row < 3; row++)
-                    square[row][column] = narrow[row];
-            }
-            for (int row = 0; row < 3; row++) {
-                weights_gradient_line(square[row], narrow);
-                for (int column = 0; column < 3; column++)
-                    store(to + (row * 3 + column) * TAP, narrow[column]);
-            }
+    for (int column = 0; column < 6; column++) {
+        for (int row = 0; row < 6; row++)
+            line[row] = load(u + (int64_t)(row * 6 + column) * CR_WINO_MATRIX);
+        weights_gradient_line(line, narrow);
+        for (int row = 0; row < 3; row++)
+            square[row][column] = narrow[row];
+    }
+    for (int row = 0; row < 3; row++) {
+        weights_gradient_line(square[row], narrow);
+        for (int column = 0; column < 3; column++)
+            store(g + (row * 3 + column) * TAP, narrow[column]);
+    }
+}
+
+static void weights_gradient(const float *u, float *w, int64_t out_stride)
+{
+    for (int out = 0; out < PARTS; out++)
+        for (int in = 0; in < CR_WINO_CHANNELS; in++) {
+            float *row = w + out * out_stride + in / CR_LANES * BLOCK + in % CR_LANES * CR_LANES;
+            for (int lane = 0; lane < CR_LANES; lane += WIDTH)
+                weights_gradient_tile(u + in * CR_WINO_CHANNELS + out * CR_LANES + lane, row + lane);
         }
 }
