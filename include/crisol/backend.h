@@ -27,13 +27,13 @@ typedef struct cr_program cr_program;
 
 typedef enum cr_precision {
     CR_PRECISION_F32,
-    CR_PRECISION_BF16 /* bf16 convolutions and activations; float32 master weights, moments, statistics, logits and loss
-                       */
+    CR_PRECISION_BF16 /* bf16 activations and what convolutions read of them; float32 sums, master weights, moments,
+                         statistics, logits and loss */
 } cr_precision;
 
 typedef enum cr_convolution {
-    CR_CONVOLUTION_AUTO,  /* Winograd where the library has it and it pays */
-    CR_CONVOLUTION_DIRECT /* rounds four to five times finer, about half as fast in float32 */
+    CR_CONVOLUTION_AUTO,  /* Winograd where there is one and it pays */
+    CR_CONVOLUTION_DIRECT /* float32: rounds four to five times finer, about half as fast */
 } cr_convolution;
 
 typedef struct cr_program_params {

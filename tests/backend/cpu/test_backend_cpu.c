@@ -6,7 +6,8 @@
 static const suite_target targets[] = {
     {"cpu f32 direct", cr_backend_open_cpu, CR_PRECISION_F32, CR_CONVOLUTION_DIRECT, .tolerance = 2e-6, .margin = 2e-5},
     {"cpu f32 auto", cr_backend_open_cpu, CR_PRECISION_F32, CR_CONVOLUTION_AUTO, .tolerance = 1e-5, .margin = 1e-4},
-    {"cpu bf16", cr_backend_open_cpu, CR_PRECISION_BF16, CR_CONVOLUTION_AUTO, .tolerance = 0.01, .margin = 0}};
+    {"cpu bf16 direct", cr_backend_open_cpu, CR_PRECISION_BF16, CR_CONVOLUTION_DIRECT, .tolerance = 0.01, .margin = 0},
+    {"cpu bf16 auto", cr_backend_open_cpu, CR_PRECISION_BF16, CR_CONVOLUTION_AUTO, .tolerance = 0.01, .margin = 0}};
 
 int main(void)
 {
