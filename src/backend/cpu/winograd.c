@@ -48,12 +48,12 @@ static int64_t tiles_of(const cr_place *place)
  * the time, at 8 images (4, 16 and 1 give the rest of the rule):
  *
  *     channels, side       64, 56   128, 28   256, 14   512, 7
- *     forward               0.71     0.74      0.98      1.22
- *     gradient of source    0.70     0.70      0.89      0.88
- *     of weights            0.75     0.74      0.97      0.80
+ *     forward               0.72     0.73      0.99      1.21
+ *     gradient of source    0.69     0.72      0.89      0.86
+ *     of weights            0.75     0.71      0.93      0.82
  *
- * Many channels mean few tiles to share the transformed weights: 16 tiles are too few for more than 128 channels in
- * any pass, with 32 it is backward that pays. AMX multiplies eight times as fast again. */
+ * Many channels come with few tiles to share the transformed weights: beyond 128 channels, 16 tiles gain nothing on the
+ * whole, and with 32 backward gains. AMX multiplies several times as fast again. */
 bool cr_winograd_pays(const cr_convolution_spec *spec, cr_isa isa)
 {
     if (!spec->src.bf16)
