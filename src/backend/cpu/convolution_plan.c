@@ -14,7 +14,7 @@ static cr_convolution_spec spec_of(const cr_cpu_program *program, const cr_step 
                                 .padding = layer->padding,
                                 .pass = pass};
     spec.winograd = program->params.convolution == CR_CONVOLUTION_AUTO && layer->kernel == 3 && layer->stride == 1 &&
-                    cr_winograd_pays(&spec, program->isa);
+                    cr_winograd_pays(&spec, cr_engine_isa());
     return spec;
 }
 
