@@ -25,6 +25,7 @@ static cr_status check_targets(const cr_session *session)
     CR_TRY(cr_comm_agree(session->comm, all ? CR_OK : cr_fail_memory("the ranks' GPUs", sizeof *all)));
     CR_TRY(cr_comm_allgather(session->comm, cr_backend_plan_target(session->backend), sizeof *all, all));
     for (int r = 1; r < n && status == CR_OK; r++)
+        // NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): all ranks have agreed that there is one
         if (strcmp(all[r].device, all[0].device) != 0 || strcmp(all[r].library, all[0].library) != 0)
             status = cr_fail(CR_BAD_CONFIG,
                              "cuda.plans: measure needs one kind of GPU: rank %d has %s with %s, rank 0 %s with %s; "

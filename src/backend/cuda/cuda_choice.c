@@ -126,7 +126,7 @@ static cr_status measure(cr_cuda *cuda, const cr_conv_shape *shape, cr_conv_pass
 {
     cr_status status = CR_OK;
     cr_conv_plan *plans[CR_PLANS_MAX_CANDIDATES] = {NULL};
-    double times[CR_PLANS_MAX_CANDIDATES];
+    double times[CR_PLANS_MAX_CANDIDATES] = {0};
     int n = 0;
     cr_plan chosen;
     memset(&chosen, 0, sizeof chosen); /* it travels as bytes */
