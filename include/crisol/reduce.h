@@ -81,6 +81,8 @@ CR_NODISCARD cr_status cr_reducer_sum(cr_reducer *reducer, cr_workers *workers, 
 
 /* What moves the bytes: "MPI", "MPI through host memory", "NCCL 2.28.9", or "none". */
 const char *cr_reducer_transport(const cr_reducer *reducer);
+/* The library's sum that LIBRARY calls: "MPI_Allreduce" (in a group of one, too, which calls none), "ncclAllReduce". */
+const char *cr_reducer_all_reduce(const cr_reducer *reducer);
 
 /* Bytes that this rank sent in the latest cr_reducer_sum (LIBRARY: the least that an all-reduce sends; what the library
  * really sent is not known), and seconds it took. */

@@ -8,6 +8,7 @@
 #ifndef CRISOL_STATUS_H
 #define CRISOL_STATUS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* One list for code, value and text, so that they cannot part. */
@@ -61,6 +62,10 @@ cr_status cr_fail_memory(const char *what, size_t bytes);
 
 /* This thread's latest message, never null, valid until the thread's next failure. */
 const char *cr_error_message(void);
+
+/* Whether a text holds no control characters: those of somebody else's file would forge lines of a log, and a terminal
+ * obeys them. */
+bool cr_is_plain(const char *text);
 
 /* Text of a code ("bad data"), never null. */
 const char *cr_status_text(cr_status status);

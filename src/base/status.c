@@ -7,15 +7,24 @@
 
 static _Thread_local char error_message[CR_ERROR_MAX];
 
-/* Messages quote files and words of others: a line break would forge a second line of a log, and a terminal obeys
- * control characters. */
+static bool is_control(char character)
+{
+    return (unsigned char)character < ' ' || character == 0x7f;
+}
+
+bool cr_is_plain(const char *text)
+{
+    while (*text && !is_control(*text))
+        text++;
+    return !*text;
+}
+
+/* Messages quote files and words of others. */
 static void make_plain(char *text)
 {
     for (; *text; text++)
-        if (*text == '\n' || *text == '\t')
-            *text = ' ';
-        else if ((unsigned char)*text < ' ' || *text == 0x7f)
-            *text = '?';
+        if (is_control(*text))
+            *text = *text == '\n' || *text == '\t' ? ' ' : '?';
 }
 
 cr_status cr_fail(cr_status status, const char *format, ...)

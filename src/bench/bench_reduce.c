@@ -114,10 +114,8 @@ static cr_status add_results(cr_comm *comm, const contest *c, int64_t n, json_t 
     }
     cr_reducer_cost(c->reducers[0], &sent, &last);
     double ordered = cr_spread_median(results, names[0]), library = cr_spread_median(results, names[1]);
-    const char *transport = cr_reducer_transport(c->reducers[1]);
-    bool is_nccl = !strncmp(transport, "NCCL", 4);
-    json_object_set_new(results, "transport", json_string(transport));
-    json_object_set_new(results, "library", json_string(is_nccl ? "ncclAllReduce" : "MPI_Allreduce"));
+    json_object_set_new(results, "transport", json_string(cr_reducer_transport(c->reducers[1])));
+    json_object_set_new(results, "library", json_string(cr_reducer_all_reduce(c->reducers[1])));
     json_object_set_new(results, "sent_bytes", json_integer(sent));
     json_object_set_new(results, "price_s", json_real(ordered - library));
     json_object_set_new(results, "price_ratio", json_real(library > 0 ? ordered / library : 1));

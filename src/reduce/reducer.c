@@ -294,6 +294,11 @@ const char *cr_reducer_transport(const cr_reducer *reducer)
     return reducer->transport ? reducer->transport->name : "none";
 }
 
+const char *cr_reducer_all_reduce(const cr_reducer *reducer)
+{
+    return reducer->transport ? reducer->transport->ops->all_reduce : "MPI_Allreduce";
+}
+
 void cr_reducer_cost(const cr_reducer *reducer, int64_t *sent_bytes, double *seconds)
 {
     *sent_bytes = reducer->sent_bytes;

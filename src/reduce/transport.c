@@ -30,8 +30,10 @@ static cr_status sum_unordered_host(cr_transport *transport, float *data, int64_
 
 cr_status cr_transport_make_host(cr_transport *transport)
 {
-    static const cr_transport_ops ops = {
-        .alltoallv = alltoallv_host, .allgatherv = allgatherv_host, .sum_unordered = sum_unordered_host};
+    static const cr_transport_ops ops = {.all_reduce = "MPI_Allreduce",
+                                         .alltoallv = alltoallv_host,
+                                         .allgatherv = allgatherv_host,
+                                         .sum_unordered = sum_unordered_host};
     transport->ops = &ops;
     snprintf(transport->name, sizeof transport->name, "MPI");
     return CR_OK;

@@ -14,6 +14,7 @@
 typedef struct cr_transport cr_transport;
 
 typedef struct cr_transport_ops { /* as cr_comm_alltoallv(), cr_comm_allgatherv() in place, cr_comm_sum_unordered() */
+    const char *all_reduce;       /* what sum_unordered calls: "MPI_Allreduce" */
     cr_status (*alltoallv)(cr_transport *transport, const float *send, const size_t send_counts[],
                            const size_t send_offsets[], float *receive, const size_t receive_counts[],
                            const size_t receive_offsets[]);

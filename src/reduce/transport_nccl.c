@@ -212,7 +212,8 @@ done:
 
 cr_status cr_transport_make_nccl(cr_transport *transport)
 {
-    static const cr_transport_ops ops = {.alltoallv = alltoallv_nccl,
+    static const cr_transport_ops ops = {.all_reduce = "ncclAllReduce",
+                                         .alltoallv = alltoallv_nccl,
                                          .allgatherv = allgatherv_nccl,
                                          .sum_unordered = sum_unordered_nccl,
                                          .wait = wait_nccl,

@@ -112,7 +112,8 @@ static void close_staged(cr_transport *transport)
 
 cr_status cr_transport_make_staged(cr_transport *transport)
 {
-    static const cr_transport_ops ops = {.alltoallv = alltoallv_staged,
+    static const cr_transport_ops ops = {.all_reduce = "MPI_Allreduce",
+                                         .alltoallv = alltoallv_staged,
                                          .allgatherv = allgatherv_staged,
                                          .sum_unordered = sum_unordered_staged,
                                          .close = close_staged};

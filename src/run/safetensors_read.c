@@ -53,17 +53,6 @@ bool cr_tensor_bytes(const cr_tensor_view *tensor, size_t *bytes)
     return true;
 }
 
-static bool is_plain_name(const char *name)
-{
-    size_t length = strlen(name);
-    if (length < 1 || length >= CR_TENSOR_NAME_MAX)
-        return false;
-    for (const char *c = name; *c; c++) /* nothing that could forge a line of a log */
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            return false;
-    return true;
-}
-
 static cr_status parse_shape(const char *path, json_t *shape, cr_tensor_view *tensor)
 {
     size_t rank = json_array_size(shape);
@@ -84,7 +73,7 @@ static cr_status parse_shape(const char *path, json_t *shape, cr_tensor_view *te
 static cr_status parse_tensor(const char *path, const char *name, json_t *entry, const unsigned char *data,
                               size_t data_bytes, cr_tensor_view *tensor)
 {
-    if (!is_plain_name(name))
+    if (!*name || strlen(name) >= CR_TENSOR_NAME_MAX || !cr_is_plain(name))
         return cr_fail(CR_BAD_DATA, "%s: a tensor's name is empty, longer than %d bytes or holds control characters",
                        path, CR_TENSOR_NAME_MAX - 1);
     memcpy(tensor->name, name, strlen(name) + 1);

@@ -119,8 +119,12 @@ static cr_status add_point(cr_sweep *sweep, cr_point *point, cr_config *config, 
     }
     if (!tsearch(first->id, seen, compare_ids))
         CR_TRY(cr_fail_memory("trials", sizeof *first));
-    for (int p = 0; p < sweep->n_parameters; p++)
+    for (int p = 0; p < sweep->n_parameters; p++) {
         CR_TRY(cr_config_value(config, sweep->parameters[p].name, &point->texts[p]));
+        if (!cr_is_plain(point->texts[p])) /* only named values are texts */
+            CR_TRY(cr_yaml_fail(sweep->yaml, sweep->parameters[p].values, "a value of '%s' holds control characters",
+                                sweep->parameters[p].name));
+    }
     sweep->points[sweep->n_points++] = *point;
     sweep->n_trials += sweep->n_seeds;
     *is_new = true;

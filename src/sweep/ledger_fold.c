@@ -48,25 +48,18 @@ const cr_record *cr_fold_find(const cr_fold *fold, const char *id)
     return found ? *found : NULL;
 }
 
-static bool is_plain_text(const char *text)
-{
-    while (*text && (unsigned char)*text >= ' ' && *text != 0x7f)
-        text++;
-    return !*text;
-}
-
-/* Whether no key and no text of it holds control characters: what a ledger says is shown on terminals. We write none.
- */
+/* Whether no key and no text of it holds control characters: what a ledger says is shown on terminals. expand.c
+ * lets none in. */
 static bool is_plain(const json_t *value, int depth)
 {
     const char *key;
     json_t *item;
     size_t i;
-    if (depth > MAX_DEPTH || (json_is_string(value) && !is_plain_text(json_string_value(value))))
+    if (depth > MAX_DEPTH || (json_is_string(value) && !cr_is_plain(json_string_value(value))))
         return false;
     json_object_foreach((json_t *)value, key, item)
     {
-        if (!is_plain_text(key) || !is_plain(item, depth + 1))
+        if (!cr_is_plain(key) || !is_plain(item, depth + 1))
             return false;
     }
     json_array_foreach(value, i, item)

@@ -77,6 +77,8 @@ static void errors_name_file_and_line(void **state)
             "s.yaml:4:43: 1 weights for 2 values");
     refuses(*state, HEAD "parameters:\n  data.pack: {values: [a]}\n", "s.yaml:4:3: 'data.pack' cannot be a parameter");
     refuses(*state, HEAD "seeds: 2\nparameters:\n  train.seed: {values: [1]}\n", "s.yaml:5:3: 'train.seed' cannot be");
+    refuses(*state, HEAD "parameters:\n  model.weights: {values: [a, \"b\\tc\"]}\n",
+            "s.yaml:4:27: a value of 'model.weights' holds control characters");
     refuses(*state, HEAD "set: {optimizer.lrr: 1}\n", "s.yaml:3:7: unknown option 'optimizer.lrr'; did you mean");
     refuses(*state, HEAD "prune: {rule: medium}\n", "s.yaml:3:15: 'prune.rule' must be none, median or halving");
     refuses(*state, HEAD "prune: {rule: median, factor: 3}\n", "s.yaml:3:23: 'factor' does not belong to this rule");
