@@ -74,7 +74,9 @@ static cr_status plan_convolution(cr_cuda_program *program, cr_step *step)
     own->x = own->pooled = own->packed = own->d_packed = own->arrays = CR_NONE;
     own->shape = program->net->values[layer->dst];
     int64_t channels = cr_cuda_padded(own->shape.channels);
+    cr_shape kept = program->lowered.values[step->dst].shape;
     int64_t pixels = program->params.micro_batch * own->shape.height * own->shape.width;
+    int64_t kept_pixels = program->params.micro_batch * kept.height * kept.width; /* after pooling */
     CR_TRY(plan_pass(program, step, CR_CONV_FORWARD));
     CR_TRY(cr_buffer_plan_add(&program->lowered.plan, packed_bytes(program, step), 0, &own->packed));
     cr_buffer_plan_keep(&program->lowered.plan, own->packed);
@@ -89,6 +91,7 @@ static cr_status plan_convolution(cr_cuda_program *program, cr_step *step)
     own->mask = !layer->relu ? CR_MASK_FROM_NOTHING : step->src2 == CR_NONE ? CR_MASK_FROM_X : CR_MASK_FROM_Y;
     if (step->learns) {
         CR_TRY(share_work(program, cr_norm_partials_bytes(pixels, channels), &program->sums_work));
+        CR_TRY(share_work(program, cr_norm_partials_bytes(kept_pixels, channels), &program->sums_work));
         CR_TRY(share_work(program, (size_t)channels * 2 * sizeof(float), &program->factors_work));
     }
 done:

@@ -9,6 +9,9 @@
  *     …
  *     CR_LAUNCH(scale, blocks, 1, threads, stream, &args);
  *
+ * CR_KERNEL_PART is a function that becomes a part of each kernel that calls it: where it is called with constants,
+ * their branches are gone, and the loads behind them can be under way together.
+ *
  * CR_BLOCK_KERNEL is one whose threads meet at CR_BARRIER() and share CR_SHARED variables. Compiled as C, a kernel is
  * the function of one thread, and cr_kernel_emulate() calls it for all: tests run every kernel that way, on a machine
  * without a GPU, with the threads of a block and the blocks in an order of its own choice.
@@ -26,6 +29,7 @@
 
 #define CR_GRID_KERNEL(name, type) static __global__ void name(const type a)
 #define CR_BLOCK_KERNEL(name, type) static __global__ void name(const type a)
+#define CR_KERNEL_PART static __device__ __forceinline__
 #define CR_SHARED __shared__
 #define CR_BARRIER() __syncthreads()
 #define CR_THREAD ((int)threadIdx.x)
@@ -57,6 +61,7 @@ void cr_kernel_emulate(cudaStream_t stream, void (*thread)(const void *args), bo
         name(*(const type *)args);                                                                                     \
     }                                                                                                                  \
     static void name(const type a)
+#define CR_KERNEL_PART static inline
 #define CR_GRID_KERNEL(name, type) CR_KERNEL_OF(name, type, false)
 #define CR_BLOCK_KERNEL(name, type) CR_KERNEL_OF(name, type, true)
 #define CR_SHARED static _Thread_local

@@ -53,6 +53,18 @@ CR_HD static inline uint16_t cr_half_of_float(float value)
     return (uint16_t)((bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16);
 }
 
+/* Two of them in a word, `low` first. The GPU's instruction rounds alike, but for the bits of a NaN. */
+CR_HD static inline uint32_t cr_halves_of_floats(float low, float high)
+{
+#if defined(__CUDA_ARCH__)
+    uint32_t word;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(high), "f"(low));
+    return word;
+#else
+    return (uint32_t)cr_half_of_float(low) | (uint32_t)cr_half_of_float(high) << 16;
+#endif
+}
+
 /* Element `i`. */
 CR_HD static inline float cr_one_load(const void *base, int64_t i, bool bf16)
 {
@@ -67,24 +79,38 @@ CR_HD static inline void cr_one_store(void *base, int64_t i, float value, bool b
         ((float *)base)[i] = value;
 }
 
-/* Elements 8·i … 8·i + 7. */
-CR_HD static inline cr_eight cr_eight_load(const void *base, int64_t i, bool bf16)
+/* Elements 8·i … 8·i + 7 as they lie in memory: a thread that waits for several keeps the fewest registers so. */
+typedef struct cr_packed {
+    cr_words low, high; /* high: float32 only */
+} cr_packed;
+
+CR_HD static inline cr_packed cr_packed_load(const void *base, int64_t i, bool bf16)
+{
+    cr_packed packed;
+    packed.low = ((const cr_words *)base)[bf16 ? i : 2 * i];
+    if (!bf16)
+        packed.high = ((const cr_words *)base)[2 * i + 1];
+    return packed;
+}
+
+CR_HD static inline cr_eight cr_packed_numbers(const cr_packed *packed, bool bf16)
 {
     cr_eight out;
-    if (bf16) {
-        const cr_words words = ((const cr_words *)base)[i];
-        for (int k = 0; k < 4; k++) {
-            out.v[2 * k] = cr_float_of_bits(words.w[k] << 16);
-            out.v[2 * k + 1] = cr_float_of_bits(words.w[k] & 0xffff0000U);
+    for (int k = 0; k < 4; k++)
+        if (bf16) {
+            out.v[2 * k] = cr_float_of_bits(packed->low.w[k] << 16);
+            out.v[2 * k + 1] = cr_float_of_bits(packed->low.w[k] & 0xffff0000U);
+        } else {
+            out.v[k] = cr_float_of_bits(packed->low.w[k]);
+            out.v[4 + k] = cr_float_of_bits(packed->high.w[k]);
         }
-    } else {
-        const cr_words low = ((const cr_words *)base)[2 * i], high = ((const cr_words *)base)[2 * i + 1];
-        for (int k = 0; k < 4; k++) {
-            out.v[k] = cr_float_of_bits(low.w[k]);
-            out.v[4 + k] = cr_float_of_bits(high.w[k]);
-        }
-    }
     return out;
+}
+
+CR_HD static inline cr_eight cr_eight_load(const void *base, int64_t i, bool bf16)
+{
+    const cr_packed packed = cr_packed_load(base, i, bf16);
+    return cr_packed_numbers(&packed, bf16);
 }
 
 CR_HD static inline void cr_eight_store(void *base, int64_t i, const cr_eight *value, bool bf16)
@@ -92,8 +118,7 @@ CR_HD static inline void cr_eight_store(void *base, int64_t i, const cr_eight *v
     cr_words words;
     if (bf16) {
         for (int k = 0; k < 4; k++)
-            words.w[k] = (uint32_t)cr_half_of_float(value->v[2 * k]) | (uint32_t)cr_half_of_float(value->v[2 * k + 1])
-                                                                           << 16;
+            words.w[k] = cr_halves_of_floats(value->v[2 * k], value->v[2 * k + 1]);
         ((cr_words *)base)[i] = words;
     } else {
         for (int part = 0; part < 2; part++) {
