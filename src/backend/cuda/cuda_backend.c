@@ -65,7 +65,7 @@ static cr_status create_program(cr_backend *backend, const cr_net *net, const cr
     program->cuda = cuda;
     program->bf16 = params->precision == CR_PRECISION_BF16;
     program->losses = program->sums_work = program->factors_work = CR_NONE;
-    program->workspace = program->sample_plans = CR_NONE;
+    program->workspace = program->side_workspace = program->sample_plans = CR_NONE;
     *head = &program->head;
     cr_status status = cr_cuda_enter(cuda);
     if (status == CR_OK) {
@@ -85,10 +85,14 @@ static void destroy_backend(cr_backend **backend)
     if (cuda) {
         cudaSetDevice(cuda->device);
         cr_cudnn_handle_destroy(cuda);
-        cudaStream_t streams[] = {cuda->stream, cuda->copies, cuda->capture};
-        for (int s = 0; s < 3; s++)
+        cudaStream_t streams[] = {cuda->stream, cuda->copies, cuda->capture, cuda->side};
+        for (size_t s = 0; s < sizeof streams / sizeof *streams; s++)
             if (streams[s])
                 cudaStreamDestroy(streams[s]);
+        if (cuda->forked)
+            cudaEventDestroy(cuda->forked);
+        if (cuda->joined)
+            cudaEventDestroy(cuda->joined);
         cudaFreeHost(cuda->sum);
         cudaFree(cuda->sum_work);
         cudaFree(cuda->spans);
@@ -141,15 +145,30 @@ static const cr_backend_ops cuda_ops = {.name = "cuda",
                                         .use_plans = use_plans,
                                         .keeps_images = true};
 
-/* Streams of their own, which the default stream does not hold up. */
+/* Streams of their own, which the default stream does not hold up. What is on the side waits where both want the same
+ * multiprocessors: nobody waits for it but the end. */
+static cr_status open_streams(cr_cuda *cuda)
+{
+    cr_status status = CR_OK;
+    int lowest = 0, highest = 0;
+    CR_TRY(cr_cuda_check(cudaDeviceGetStreamPriorityRange(&lowest, &highest), "a stream"));
+    cudaStream_t *streams[] = {&cuda->stream, &cuda->copies, &cuda->capture, &cuda->side};
+    for (size_t s = 0; s < sizeof streams / sizeof *streams; s++)
+        CR_TRY(cr_cuda_check(cudaStreamCreateWithPriority(streams[s], cudaStreamNonBlocking,
+                                                          streams[s] == &cuda->side ? lowest : highest),
+                             "a stream"));
+    CR_TRY(cr_cuda_check(cudaEventCreateWithFlags(&cuda->forked, cudaEventDisableTiming), "an event"));
+    CR_TRY(cr_cuda_check(cudaEventCreateWithFlags(&cuda->joined, cudaEventDisableTiming), "an event"));
+done:
+    return status;
+}
+
 static cr_status open_device(cr_cuda *cuda)
 {
     cr_status status = CR_OK;
     void *sum = NULL;
-    cudaStream_t *streams[] = {&cuda->stream, &cuda->copies, &cuda->capture};
     CR_TRY(cr_cuda_check(cudaSetDevice(cuda->device), "opening it"));
-    for (int s = 0; s < 3; s++)
-        CR_TRY(cr_cuda_check(cudaStreamCreateWithFlags(streams[s], cudaStreamNonBlocking), "a stream"));
+    CR_TRY(open_streams(cuda));
     CR_TRY(cr_cuda_check(cudaHostAlloc(&sum, sizeof *cuda->sum, cudaHostAllocDefault), "memory for a sum"));
     cuda->sum = sum;
     CR_TRY(cr_cudnn_handle_create(cuda));

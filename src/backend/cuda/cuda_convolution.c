@@ -114,8 +114,10 @@ void cr_cuda_convolution_prepare(const cr_cuda_run *run, const cr_step *step)
 static cr_status run_pass(const cr_cuda_run *run, const cr_step *step, cr_conv_pass pass, void *x, void *w)
 {
     const cr_cuda_program *program = run->program;
+    bool on_side = pass == CR_CONV_WEIGHTS;
     return cr_conv_plan_run(step->convolution->plans[pass], x, w, cr_cuda_buffer(program, step->convolution->x),
-                            cr_cuda_buffer(program, program->workspace), run->stream);
+                            cr_cuda_buffer(program, on_side ? program->side_workspace : program->workspace),
+                            on_side ? run->side : run->stream);
 }
 
 cr_status cr_cuda_convolution_forward(const cr_cuda_run *run, const cr_step *step)
@@ -178,6 +180,21 @@ static void norm_backward(const cr_cuda_run *run, const cr_step *step)
     cr_kernel_norm_backward_apply(&sums, run->stream);
 }
 
+static cr_status weights_backward(const cr_cuda_run *run, const cr_step *step)
+{
+    cr_status status = CR_OK;
+    const cr_cuda_program *program = run->program;
+    void *d_packed = cr_cuda_buffer(program, step->convolution->d_packed);
+    CR_TRY(cr_cuda_fork(run));
+    CR_TRY(run_pass(run, step, CR_CONV_WEIGHTS, cr_cuda_value_data(program, step->src), d_packed));
+    cr_weights_job weights = weights_job(program, step);
+    weights.state = cr_cuda_tensor_gradient(run, step->layer->weight);
+    weights.packed = d_packed;
+    cr_kernel_weights_unpack(&weights, run->side);
+done:
+    return status;
+}
+
 cr_status cr_cuda_convolution_backward(const cr_cuda_run *run, const cr_step *step)
 {
     cr_status status = CR_OK;
@@ -185,12 +202,7 @@ cr_status cr_cuda_convolution_backward(const cr_cuda_run *run, const cr_step *st
     const cr_convolution_step *own = step->convolution;
     norm_backward(run, step);
     cr_cuda_sink_finish(run, step->src2, step->sink2);
-    CR_TRY(run_pass(run, step, CR_CONV_WEIGHTS, cr_cuda_value_data(program, step->src),
-                    cr_cuda_buffer(program, own->d_packed)));
-    cr_weights_job weights = weights_job(program, step);
-    weights.state = cr_cuda_tensor_gradient(run, step->layer->weight);
-    weights.packed = cr_cuda_buffer(program, own->d_packed);
-    cr_kernel_weights_unpack(&weights, run->stream);
+    CR_TRY(weights_backward(run, step));
     if (step->sink.buffer == CR_NONE)
         goto done;
     CR_TRY(run_pass(run, step, CR_CONV_DATA, cr_cuda_buffer(program, step->sink.buffer),

@@ -1,4 +1,5 @@
-/* The device as a backend holds it: one stream in whose order everything happens, one for copies of inputs. */
+/* The device as a backend holds it: one stream in whose order everything happens, one for copies of inputs, and one
+ * beside it that weights' gradients take. */
 #ifndef CRISOL_BACKEND_CUDA_DEVICE_H
 #define CRISOL_BACKEND_CUDA_DEVICE_H
 
@@ -13,7 +14,9 @@ typedef struct cr_cuda {
     int device;
     cudaStream_t stream; /* all computing, and the memory's operations */
     cudaStream_t copies; /* images on their way to the device */
+    cudaStream_t side;   /* weights' gradients, while `stream` goes on to the layer below */
     cudaStream_t capture;
+    cudaEvent_t forked, joined; /* between the two */
     struct cudnnContext *cudnn;
     pthread_mutex_t lock; /* programs and memory operations come one after the other */
     cr_memory memory;

@@ -50,7 +50,8 @@ static cr_status plan_pass(cr_cuda_program *program, cr_step *step, cr_conv_pass
                            .bf16 = program->bf16,
                            .winograd = program->params.convolution == CR_CONVOLUTION_AUTO};
     CR_TRY(cr_cuda_choose(program->cuda, &shape, pass, layer->name, &own->plans[pass]));
-    CR_TRY(share_work(program, cr_conv_plan_workspace_bytes(own->plans[pass]), &program->workspace));
+    CR_TRY(share_work(program, cr_conv_plan_workspace_bytes(own->plans[pass]),
+                      pass == CR_CONV_WEIGHTS ? &program->side_workspace : &program->workspace));
 done:
     return status;
 }
@@ -121,7 +122,19 @@ done:
     return status;
 }
 
-static cr_status plan_convolution_backward(cr_cuda_program *program, cr_step *step)
+/* What a convolution's gradient of its weights needs, until `time`; null: there was none. */
+static void use_on_side(cr_cuda_program *program, const cr_step *step, int time)
+{
+    if (!step)
+        return;
+    const cr_convolution_step *own = step->convolution;
+    int used[] = {own->x, own->d_packed, program->lowered.values[step->src].buffer};
+    for (size_t i = 0; i < sizeof used / sizeof *used; i++)
+        cr_buffer_plan_use(&program->lowered.plan, used[i], time);
+}
+
+/* *above: the convolution whose backward came before this one's, and is on the side until this one's begins. */
+static cr_status plan_convolution_backward(cr_cuda_program *program, cr_step *step, const cr_step **above)
 {
     cr_status status = CR_OK;
     cr_convolution_step *own = step->convolution;
@@ -135,16 +148,18 @@ static cr_status plan_convolution_backward(cr_cuda_program *program, cr_step *st
     CR_TRY(cr_buffer_plan_add(&program->lowered.plan, packed_bytes(program, step), time, &own->d_packed));
     if (step->sink.buffer != CR_NONE)
         CR_TRY(plan_pass(program, step, CR_CONV_DATA));
+    use_on_side(program, *above, time);
+    *above = step;
 done:
     return status;
 }
 
-static cr_status plan_backward(cr_cuda_program *program, cr_step *step)
+static cr_status plan_backward(cr_cuda_program *program, cr_step *step, const cr_step **above)
 {
     cr_status status = CR_OK;
     CR_TRY(cr_lowered_plan_backward(&program->lowered, step));
     if (step->has_backward && step->kind == CR_STEP_CONVOLUTION)
-        CR_TRY(plan_convolution_backward(program, step));
+        CR_TRY(plan_convolution_backward(program, step, above));
 done:
     return status;
 }
@@ -152,13 +167,15 @@ done:
 static cr_status plan_training(cr_cuda_program *program)
 {
     cr_status status = CR_OK;
+    const cr_step *above = NULL;
     cr_lowered *lowered = &program->lowered;
     CR_TRY(cr_buffer_plan_add(&lowered->plan, (size_t)program->params.micro_batch * sizeof(double), lowered->n_steps,
                               &program->losses));
     cr_buffer_plan_keep(&lowered->plan, program->losses);
     CR_TRY(cr_lowered_plan_loss(lowered));
     for (int s = lowered->n_steps - 1; s >= 0; s--)
-        CR_TRY(plan_backward(program, &lowered->steps[s]));
+        CR_TRY(plan_backward(program, &lowered->steps[s], &above));
+    use_on_side(program, above, 2 * lowered->n_steps + 1); /* the end */
 done:
     return status;
 }

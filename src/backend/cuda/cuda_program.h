@@ -38,10 +38,11 @@ typedef struct cr_cuda_program {
     cr_cuda *cuda;
     bool bf16; /* type of spatial values */
     cr_lowered lowered;
-    int losses;                  /* buffer, kept */
-    int sums_work, factors_work; /* buffers: partial sums of norms; k1, k2 */
-    int workspace, sample_plans; /* buffers: of convolutions; of augmentation */
-    char *arena;                 /* the device's */
+    int losses;                    /* buffer, kept */
+    int sums_work, factors_work;   /* buffers: partial sums of norms; k1, k2 */
+    int workspace, side_workspace; /* buffers: of convolutions; of those on the side */
+    int sample_plans;              /* buffer: of augmentation */
+    char *arena;                   /* the device's */
     size_t arena_bytes;
     cr_cuda_inputs inputs;
     cr_cuda_graph graphs[CR_CUDA_MAX_GRAPHS];
@@ -49,6 +50,7 @@ typedef struct cr_cuda_program {
     bool prepared; /* what is derived from the state is that of … */
     const float *prepared_state;
     uint64_t prepared_version;
+    bool is_forked; /* while a run is queued: the side has work that the stream has not waited for */
     int64_t n_runs;
     double input_s;
     cudaEvent_t before, after; /* profile */
@@ -66,10 +68,14 @@ void *cr_cuda_value_data(const cr_cuda_program *program, int value);
 CR_NODISCARD cr_status cr_cuda_plan(cr_cuda_program *program);
 
 /* One run over one batch that the device has: where its kernels are queued, and the arrays that change from call to
- * call. */
+ * call.
+ *
+ * A convolution's gradient of its weights runs on the side, while the stream goes on to its data and to the layer
+ * below. The two meet before the next such gradient begins, and after the last: so a plan of buffers lets what it reads
+ * and writes live until the backward of the next convolution. */
 typedef struct cr_cuda_run {
     cr_cuda_program *program;
-    cudaStream_t stream;
+    cudaStream_t stream, side; /* the same: nothing overlaps */
     const float *state;
     float *gradient; /* null: evaluation */
 } cr_cuda_run;
@@ -79,6 +85,11 @@ CR_NODISCARD cr_status cr_cuda_convolution_forward(const cr_cuda_run *run, const
 CR_NODISCARD cr_status cr_cuda_convolution_backward(const cr_cuda_run *run, const cr_step *step);
 /* What a step keeps of the state: packed weights, and norms with running statistics. */
 void cr_cuda_convolution_prepare(const cr_cuda_run *run, const cr_step *step);
+
+/* The side begins where the stream is now, after the stream has waited for what the side did before; the stream waits.
+ */
+CR_NODISCARD cr_status cr_cuda_fork(const cr_cuda_run *run);
+CR_NODISCARD cr_status cr_cuda_join(const cr_cuda_run *run);
 
 /* cuda_step.c */
 CR_NODISCARD cr_status cr_cuda_step_forward(const cr_cuda_run *run, const cr_step *step);

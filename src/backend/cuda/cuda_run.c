@@ -23,6 +23,33 @@ done:
     return status;
 }
 
+cr_status cr_cuda_join(const cr_cuda_run *run)
+{
+    cr_status status = CR_OK;
+    cr_cuda *cuda = run->program->cuda;
+    if (!run->program->is_forked)
+        goto done;
+    CR_TRY(cr_cuda_check(cudaEventRecord(cuda->joined, run->side), "a gradient of weights"));
+    CR_TRY(cr_cuda_check(cudaStreamWaitEvent(run->stream, cuda->joined, 0), "a gradient of weights"));
+    run->program->is_forked = false;
+done:
+    return status;
+}
+
+cr_status cr_cuda_fork(const cr_cuda_run *run)
+{
+    cr_status status = CR_OK;
+    cr_cuda *cuda = run->program->cuda;
+    if (run->side == run->stream)
+        goto done;
+    CR_TRY(cr_cuda_join(run));
+    CR_TRY(cr_cuda_check(cudaEventRecord(cuda->forked, run->stream), "a gradient of weights"));
+    CR_TRY(cr_cuda_check(cudaStreamWaitEvent(run->side, cuda->forked, 0), "a gradient of weights"));
+    run->program->is_forked = true;
+done:
+    return status;
+}
+
 /* The kernels of a whole run. */
 static cr_status queue(const cr_cuda_run *run)
 {
@@ -49,7 +76,9 @@ static cr_status queue(const cr_cuda_run *run)
     for (int s = program->lowered.n_steps - 1; s >= 0; s--)
         if (program->lowered.steps[s].has_backward)
             CR_TRY(queue_step(run, &program->lowered.steps[s], true));
+    CR_TRY(cr_cuda_join(run));
 done:
+    program->is_forked = false;
     return status;
 }
 
@@ -148,7 +177,12 @@ static cr_status run_batch(cr_cuda_program *program, const float *state, const c
     cr_status status = CR_OK;
     const uint8_t *images;
     double start = cr_clock_s();
-    cr_cuda_run run = {.program = program, .stream = program->cuda->stream, .state = state, .gradient = gradient};
+    cr_cuda *cuda = program->cuda;
+    cr_cuda_run run = {.program = program,
+                       .stream = cuda->stream,
+                       .side = program->params.profile ? cuda->stream : cuda->side, /* or times would mix */
+                       .state = state,
+                       .gradient = gradient};
     CR_TRY(cr_cuda_inputs_send(program->cuda, &program->inputs, batch, &images));
     prepare(&run, batch->state_version);
     make_inputs(&run, batch, images);

@@ -10,13 +10,24 @@ struct CUevent_st {
     int64_t at;
 };
 
-struct CUgraph_st {
+enum {
+    MAX_BRANCHES = 4
+};
+
+typedef struct branch { /* what one stream had queued while it was captured, from number `from` on */
+    cudaStream_t stream;
+    int64_t from, n;
     emulated_op *ops;
-    int64_t n;
+} branch;
+
+struct CUgraph_st { /* first that of the stream whose capture it was; then of those that had waited for it */
+    branch branches[MAX_BRANCHES];
+    int n;
 };
 
 struct CUgraphExec_st {
     struct CUgraph_st graph;
+    cudaStream_t streams[MAX_BRANCHES]; /* where the others run */
 };
 
 static struct CUstream_st *streams;
@@ -111,9 +122,17 @@ cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stre
     return cudaSuccess;
 }
 
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
+cudaError_t cudaDeviceGetStreamPriorityRange(int *lowest, int *highest)
+{
+    *lowest = 0;
+    *highest = -5;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t *stream, unsigned flags, int priority)
 {
     (void)flags;
+    (void)priority;
     *stream = calloc(1, sizeof **stream);
     if (!*stream)
         return cudaErrorMemoryAllocation;
@@ -186,9 +205,14 @@ cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t from, cudaEven
     return cudaSuccess;
 }
 
+/* Who waits for a captured stream is captured with it. */
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags)
 {
     (void)flags;
+    if (event->stream && event->stream->captured_from >= 0 && stream->captured_from < 0) {
+        stream->captured_from = emulated_queued(stream);
+        stream->leader = event->stream->leader;
+    }
     emulated_wait(stream, event->stream, event->at);
     return cudaSuccess;
 }
@@ -197,17 +221,33 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMo
 {
     (void)mode;
     stream->captured_from = emulated_queued(stream);
+    stream->leader = stream;
     return cudaSuccess;
 }
 
+static void take(cudaStream_t stream, cudaGraph_t graph)
+{
+    branch *b = &graph->branches[graph->n++];
+    *b = (branch){.stream = stream, .from = stream->captured_from};
+    b->ops = emulated_take(stream, b->from, &b->n);
+    stream->captured_from = -1;
+}
+
+/* The stream must have waited for all that was captured with it. */
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
 {
+    cudaError_t error = cudaSuccess;
     *graph = calloc(1, sizeof **graph);
     if (!*graph)
         return cudaErrorMemoryAllocation;
-    (*graph)->ops = emulated_take(stream, stream->captured_from, &(*graph)->n);
-    stream->captured_from = -1;
-    return cudaSuccess;
+    for (struct CUstream_st *s = streams; s; s = s->next)
+        if (s != stream && s->captured_from >= 0 && s->leader == stream && !emulated_is_joined(stream, s))
+            error = cudaErrorStreamCaptureUnjoined;
+    take(stream, *graph);
+    for (struct CUstream_st *s = streams; s; s = s->next)
+        if (s->captured_from >= 0 && s->leader == stream && (*graph)->n < MAX_BRANCHES)
+            take(s, *graph);
+    return error;
 }
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *run, cudaGraph_t graph, unsigned long long flags)
@@ -217,27 +257,45 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *run, cudaGraph_t graph, unsign
     if (!*run)
         return cudaErrorMemoryAllocation;
     (*run)->graph = *graph; /* takes its operations */
-    graph->ops = NULL;
     graph->n = 0;
+    for (int b = 1; b < (*run)->graph.n; b++)
+        cudaStreamCreateWithPriority(&(*run)->streams[b], 0, 0);
     return cudaSuccess;
+}
+
+static void free_branches(struct CUgraph_st *graph)
+{
+    for (int b = 0; b < graph->n; b++)
+        emulated_free(graph->branches[b].ops, graph->branches[b].n);
 }
 
 cudaError_t cudaGraphDestroy(cudaGraph_t graph)
 {
-    emulated_free(graph->ops, graph->n);
+    free_branches(graph);
     free(graph);
     return cudaSuccess;
 }
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t run)
 {
-    emulated_free(run->graph.ops, run->graph.n);
+    for (int b = 1; b < run->graph.n; b++)
+        cudaStreamDestroy(run->streams[b]);
+    free_branches(&run->graph);
     free(run);
     return cudaSuccess;
 }
 
+/* Every branch in a stream of its own, where what they wait for among themselves has other numbers. */
 cudaError_t cudaGraphLaunch(cudaGraphExec_t run, cudaStream_t stream)
 {
-    emulated_replay(stream, run->graph.ops, run->graph.n);
+    emulated_move moves[MAX_BRANCHES];
+    run->streams[0] = stream;
+    for (int b = 0; b < run->graph.n; b++)
+        moves[b] = (emulated_move){.from = run->graph.branches[b].stream,
+                                   .from_at = run->graph.branches[b].from,
+                                   .to = run->streams[b],
+                                   .to_at = emulated_queued(run->streams[b])};
+    for (int b = 0; b < run->graph.n; b++)
+        emulated_replay(run->streams[b], run->graph.branches[b].ops, run->graph.branches[b].n, moves, run->graph.n);
     return cudaSuccess;
 }

@@ -226,10 +226,24 @@ emulated_op *emulated_take(cudaStream_t stream, int64_t from, int64_t *n)
     return taken;
 }
 
-void emulated_replay(cudaStream_t stream, const emulated_op *ops, int64_t n)
+bool emulated_is_joined(cudaStream_t stream, cudaStream_t other)
+{
+    for (int64_t i = stream->done; i < stream->n_ops; i++)
+        if (stream->ops[i].kind == OP_WAIT && stream->ops[i].stream == other &&
+            stream->ops[i].at == emulated_queued(other))
+            return true;
+    return false;
+}
+
+void emulated_replay(cudaStream_t stream, const emulated_op *ops, int64_t n, const emulated_move *moves, int n_moves)
 {
     for (int64_t i = 0; i < n; i++) {
         emulated_op op = ops[i];
+        for (int m = 0; op.kind == OP_WAIT && m < n_moves; m++)
+            if (moves[m].from == ops[i].stream && ops[i].at >= moves[m].from_at) {
+                op.stream = moves[m].to;
+                op.at = ops[i].at - moves[m].from_at + moves[m].to_at;
+            }
         if (op.kind == OP_KERNEL) {
             op.args = malloc(op.bytes);
             if (!op.args)

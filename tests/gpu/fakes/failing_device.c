@@ -43,7 +43,8 @@ FAILING(cudaMalloc, 2, (void **data, size_t bytes), (data, bytes))
 FAILING(cudaHostAlloc, 2, (void **data, size_t bytes, unsigned flags), (data, bytes, flags))
 FAILING(cudaMemcpyAsync, 719, (void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind, cudaStream_t stream),
         (to, from, bytes, kind, stream))
-FAILING(cudaStreamCreateWithFlags, 2, (cudaStream_t * stream, unsigned flags), (stream, flags))
+FAILING(cudaStreamCreateWithPriority, 2, (cudaStream_t * stream, unsigned flags, int priority),
+        (stream, flags, priority))
 FAILING(cudaStreamSynchronize, 719, (cudaStream_t stream), (stream))
 FAILING(cudaEventSynchronize, 719, (cudaEvent_t event), (event))
 FAILING(cudaGraphInstantiate, 2, (cudaGraphExec_t * run, cudaGraph_t graph, unsigned long long flags),

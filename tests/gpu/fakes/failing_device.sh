@@ -58,7 +58,7 @@ for call in cudnnBackendCreateDescriptor cudnnBackendSetAttribute cudnnBackendGe
 done
 
 # the device: at the start
-for order in cudaSetDevice=46 cudaMalloc@1=2 cudaMalloc:3@0=2 cudaHostAlloc@1=2 cudaStreamCreateWithFlags@0=2; do
+for order in cudaSetDevice=46 cudaMalloc@1=2 cudaMalloc:3@0=2 cudaHostAlloc@1=2 cudaStreamCreateWithPriority@0=2; do
     CRISOL_FAKE_FAIL=$order failing 70 'CUDA|GPU' start
 done
 [ ! -e "$scratch/start/checkpoints" ] || [ -z "$(ls "$scratch/start/checkpoints")" ] || fail "a run that never began has a checkpoint"
