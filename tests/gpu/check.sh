@@ -241,23 +241,23 @@ whole_training() { # MICRO_BATCH KEPT WHAT: of step_throughput
 }
 
 step_throughput() {
-    local measure threads=1 n plans=measure gain precision=bf16 steps=(--steps 50 --warmup 20) batches=(64 128 256) best=0 rate
+    local measure threads=1 n plans=measure gain precision=bf16 steps=(--steps 50 --warmup 20) batches=(64 128 256) kept=(--kept) best=0 rate
     measure=$(program device_bench)
     crisol=$(program crisol)
     if [ "$CHECK_DEVICE" = cpu ]; then
-        precision=f32 steps=(--steps 1 --warmup 1) batches=(8) threads=$(nproc)
+        precision=f32 steps=(--steps 1 --warmup 1) batches=(8) kept=() threads=$(nproc)
     fi
     [ "$CHECK_SHORT" = no ] || { steps=(--steps 1 --warmup 0) batches=(2) threads=1; }
     for n in "${batches[@]}"; do
-        bench train --precision $precision --micro-batch "$n" --plans rule "${steps[@]}" | tee -a rates.txt rates-rule.txt
+        bench train --precision $precision --micro-batch "$n" --plans rule "${kept[@]}" "${steps[@]}" | tee -a rates.txt rates-rule.txt
         # where engines cannot be measured, the rest is by the rule
-        bench train --precision $precision --micro-batch "$n" --plans measure "${steps[@]}" | tee -a rates.txt rates-measure.txt || plans=rule
-        bench train --precision $precision --micro-batch "$n" --plans $plans --augment "${steps[@]}"
-        [ "$CHECK_DEVICE" = cpu ] || bench train --precision $precision --micro-batch "$n" --plans $plans --augment --kept "${steps[@]}"
+        bench train --precision $precision --micro-batch "$n" --plans measure "${kept[@]}" "${steps[@]}" | tee -a rates.txt rates-measure.txt || plans=rule
+        bench train --precision $precision --micro-batch "$n" --plans $plans --augment "${kept[@]}" "${steps[@]}"
+        [ "$CHECK_DEVICE" = cpu ] || bench train --precision $precision --micro-batch "$n" --plans $plans --augment "${steps[@]}"
     done
     gain=$(paste -d ' ' <(number images_per_s_median <rates-measure.txt) <(number images_per_s_median <rates-rule.txt) |
         awk 'NF == 2 { printf "%s%.2f", (NR > 1 ? ", " : ""), $1 / $2 }')
-    bench eval --precision $precision --micro-batch "${batches[-1]}" --plans $plans "${steps[@]}" | tee evaluation.txt
+    bench eval --precision $precision --micro-batch "${batches[-1]}" --plans $plans "${kept[@]}" "${steps[@]}" | tee evaluation.txt
     small_set
     # trainings from the pack, rate of the last epoch: a GPU keeps the images; the last size with the loader as well
     for n in "${batches[@]}"; do
