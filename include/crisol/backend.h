@@ -60,6 +60,8 @@ typedef struct cr_batch {       /* one micro-batch; all arrays are borrowed: for
     const uint8_t *images;      /* [micro_batch, size, size, 3], RGB; null when the net uses no image */
     const int64_t *places;      /* null, or [micro_batch]: `images` is an array of the backend's memory, any number of
                                    images, of which sample i's is number places[i]; cr_backend_keeps_images() */
+    bool images_pinned;         /* `images` lie in a pinned array of the backend's memory: a device may read them there,
+                                   as late as they are borrowed, and needs no copy */
     const float *metadata;      /* [micro_batch, n_features], encoded; null when the net uses none */
     const cr_augment *augments; /* [micro_batch], or null: none */
     const int32_t *labels;      /* [micro_batch], training only */

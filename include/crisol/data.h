@@ -3,6 +3,7 @@
 #ifndef CRISOL_DATA_H
 #define CRISOL_DATA_H
 
+#include "crisol/memory.h"
 #include "crisol/pack.h"
 #include "crisol/status.h"
 
@@ -58,8 +59,9 @@ typedef struct cr_loaded {    /* valid until the next cr_loader_wait */
     const int32_t *labels;    /* [n] */
     int64_t n;
 } cr_loaded;
-/* `capacity`: most samples in a request. `encoder` null: no metadata. */
-CR_NODISCARD cr_status cr_loader_create(const cr_subset *subset, const cr_encoder *encoder, bool with_images,
+/* `capacity`: most samples in a request. `encoder` null: no metadata. `memory` null: no images; otherwise they are read
+ * into its pinned arrays, and it must outlive the loader. */
+CR_NODISCARD cr_status cr_loader_create(const cr_subset *subset, const cr_encoder *encoder, const cr_memory *memory,
                                         int64_t capacity, cr_loader **loader);
 void cr_loader_destroy(cr_loader **loader);
 /* Asks for subset positions (copied). At most two requests may be open. */

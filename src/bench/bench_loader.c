@@ -47,7 +47,7 @@ static cr_status open_reading(cr_comm *comm, const cr_config *config, reading *r
         return cr_fail_memory("an order", (size_t)r->subset.n_samples * sizeof *r->order);
     CR_TRY(cr_sample_order(config->train.seed, (uint64_t)cr_comm_rank(comm), r->subset.n_samples, r->order));
     CR_TRY(cr_encoder_create(r->pack, NULL, 0, &r->encoder));
-    CR_TRY(cr_loader_create(&r->subset, r->encoder, true, r->n_local, &r->loader));
+    CR_TRY(cr_loader_create(&r->subset, r->encoder, cr_memory_host(), r->n_local, &r->loader));
 done:
     return status;
 }

@@ -15,12 +15,13 @@ enum {
     LISTS = 3,
     MOST_OPEN = 2,
     MAX_CAPACITY = 1 << 20,
-    ALIGNMENT = 64,
-    IMAGE_BYTES = CR_PACK_IMAGE_SIZE * CR_PACK_IMAGE_SIZE * 3
+    IMAGE_BYTES = CR_PACK_IMAGE_SIZE * CR_PACK_IMAGE_SIZE * 3,
+    IMAGE_FLOATS = IMAGE_BYTES / (int)sizeof(float) /* the memory's unit, which divides them */
 };
+_Static_assert(IMAGE_BYTES % sizeof(float) == 0, "an image is a whole number of floats");
 
 typedef struct batch_slot {
-    uint8_t *images; /* [capacity, 224, 224, 3] or null */
+    float *images;   /* [capacity, 224, 224, 3] bytes, pinned, or null */
     float *metadata; /* [capacity, width] or null */
     int32_t *labels; /* [capacity] */
     cr_status status;
@@ -36,8 +37,8 @@ typedef struct request {
 struct cr_loader {
     const cr_subset *subset;
     const cr_encoder *encoder;
+    const cr_memory *memory; /* of images, or null */
     int64_t capacity, width;
-    bool with_images;
     batch_slot slots[SLOTS];
     request requests[LISTS];
 
@@ -59,7 +60,7 @@ static cr_status read_sample(const cr_loader *loader, batch_slot *slot, int64_t 
     if (loader->encoder)
         cr_encoder_encode(loader->encoder, cr_pack_metadata(subset->pack, subset->split, sample),
                           slot->metadata + i * loader->width);
-    return loader->with_images ? cr_subset_read_image(subset, position, slot->images + i * IMAGE_BYTES) : CR_OK;
+    return loader->memory ? cr_subset_read_image(subset, position, (uint8_t *)slot->images + i * IMAGE_BYTES) : CR_OK;
 }
 
 static cr_status read_request(cr_loader *loader, const request *asked, batch_slot *slot)
@@ -109,13 +110,17 @@ static cr_status create_buffers(cr_loader *loader)
     }
     for (int i = 0; i < SLOTS; i++) {
         batch_slot *slot = &loader->slots[i];
-        size_t image_bytes = (capacity * IMAGE_BYTES + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
         size_t metadata_bytes = capacity * (size_t)loader->width * sizeof(float);
         slot->labels = malloc(capacity * sizeof *slot->labels);
-        slot->images = loader->with_images ? aligned_alloc(ALIGNMENT, image_bytes) : NULL;
         slot->metadata = loader->encoder ? malloc(metadata_bytes > 0 ? metadata_bytes : 1) : NULL;
-        if (!slot->labels || (loader->with_images && !slot->images) || (loader->encoder && !slot->metadata))
-            return cr_fail_memory("a loader's batch", image_bytes + metadata_bytes);
+        if (!slot->labels || (loader->encoder && !slot->metadata))
+            return cr_fail_memory("a loader's batch", capacity * sizeof *slot->labels + metadata_bytes);
+        if (!loader->memory)
+            continue;
+        cr_status status = cr_memory_allocate_pinned(loader->memory, loader->capacity * IMAGE_FLOATS,
+                                                     "a loader's images", &slot->images);
+        if (status != CR_OK)
+            return status;
     }
     return CR_OK;
 }
@@ -134,8 +139,8 @@ static cr_status start_thread(cr_loader *loader)
     return CR_OK;
 }
 
-cr_status cr_loader_create(const cr_subset *subset, const cr_encoder *encoder, bool with_images, int64_t capacity,
-                           cr_loader **loader)
+cr_status cr_loader_create(const cr_subset *subset, const cr_encoder *encoder, const cr_memory *memory,
+                           int64_t capacity, cr_loader **loader)
 {
     cr_status status = CR_OK;
     *loader = NULL;
@@ -147,7 +152,7 @@ cr_status cr_loader_create(const cr_subset *subset, const cr_encoder *encoder, b
         return cr_fail_memory("a loader", sizeof *made);
     made->subset = subset;
     made->encoder = encoder;
-    made->with_images = with_images;
+    made->memory = memory;
     made->capacity = capacity;
     made->width = encoder ? cr_encoder_width(encoder) : 0;
     pthread_mutex_init(&made->mutex, NULL); /* with default attributes these two cannot fail on Linux */
@@ -178,7 +183,8 @@ void cr_loader_destroy(cr_loader **loader)
     for (int i = 0; i < LISTS; i++)
         free(l->requests[i].positions);
     for (int i = 0; i < SLOTS; i++) {
-        free(l->slots[i].images);
+        if (l->memory)
+            cr_memory_release_pinned(l->memory, &l->slots[i].images);
         free(l->slots[i].metadata);
         free(l->slots[i].labels);
     }
@@ -228,7 +234,7 @@ cr_status cr_loader_wait(cr_loader *loader, cr_loaded *loaded)
     const request *asked = &loader->requests[k % LISTS];
     if (slot->status != CR_OK)
         return cr_fail(slot->status, "%s", slot->message);
-    *loaded = (cr_loaded){asked->positions, slot->images, slot->metadata, slot->labels, asked->n};
+    *loaded = (cr_loaded){asked->positions, (const uint8_t *)slot->images, slot->metadata, slot->labels, asked->n};
     return CR_OK;
 }
 

@@ -166,9 +166,9 @@ void cr_session_close(cr_session *session)
     memset(session, 0, sizeof *session);
 }
 
-bool cr_session_loads_images(const cr_session *session, cr_split split)
+const cr_memory *cr_session_loads_images(const cr_session *session, cr_split split)
 {
-    return session->net->uses_image && !session->kept_images[split];
+    return session->net->uses_image && !session->kept_images[split] ? cr_backend_memory(session->backend) : NULL;
 }
 
 int64_t cr_session_state_count(const cr_session *session)

@@ -40,8 +40,9 @@ CR_NODISCARD cr_status cr_session_weigh_classes(cr_session *session);
 CR_NODISCARD cr_status cr_session_open(cr_comm *comm, const cr_config *config, cr_session *session);
 void cr_session_close(cr_session *session);
 
-/* Whether a split's images come through a loader: the net reads them, and the device does not keep them. */
-bool cr_session_loads_images(const cr_session *session, cr_split split);
+/* In whose pinned arrays a loader leaves a split's images; null where none come through it: the net reads none, or the
+ * device keeps them. */
+const cr_memory *cr_session_loads_images(const cr_session *session, cr_split split);
 
 /* Floats of a state: parameters and statistics. */
 int64_t cr_session_state_count(const cr_session *session);

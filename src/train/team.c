@@ -104,6 +104,7 @@ static cr_batch micro_batch(const cr_session *session, cr_split split, const cr_
     const uint8_t *kept = (const uint8_t *)session->kept_images[split];
     return (cr_batch){
         .images = loaded->images ? loaded->images + at * image_bytes : kept,
+        .images_pinned = loaded->images != NULL, /* the loader keeps them until the next request is waited for */
         .places = kept ? loaded->positions + at : NULL,
         .metadata = loaded->metadata ? loaded->metadata + at * session->net->n_features : NULL,
         .labels = loaded->labels + at,

@@ -12,7 +12,7 @@
 #   --short             a dry run in seconds: the table alone, few repeats, no references
 #
 # Steps, in order: build, facts, describe, suite, parity-f32, parity-bf16, replay-f32, replay-bf16, ranks, resume, plans, curve,
-# throughput, layers, peer. The references are found through CRISOL_PARITY_DIR, PyTorch through CRISOL_PYTHON (default: python3).
+# throughput, layers, kernels, peer. The references are found through CRISOL_PARITY_DIR, PyTorch through CRISOL_PYTHON (default: python3).
 set -euo pipefail
 self=${BASH_SOURCE[0]}
 folder=$(cd "$(dirname "$self")" && pwd)
@@ -286,6 +286,15 @@ step_layers() {
     echo "times by layer are in log.txt"
 }
 
+# The own kernels one by one, with what they move.
+step_kernels() {
+    needs_gpu
+    local kernels
+    kernels=$(program device_kernels)
+    "$kernels" | tee kernels.txt
+    echo "$(wc -l <kernels.txt) kernels: times and rates are in log.txt"
+}
+
 step_peer() {
     local python=${CRISOL_PYTHON:-python3} options=(--micro-batch 64 128 256) best ours
     "$python" -c 'import torch' 2>/dev/null || skip "no PyTorch ($python)"
@@ -412,6 +421,7 @@ run_step plans 60
 run_step curve 60
 run_step throughput 140
 run_step layers 30
+run_step kernels 30
 run_step peer 150
 printf '%d steps failed; %s\n' "$failed" "$results"
 [ "$failed" = 0 ]

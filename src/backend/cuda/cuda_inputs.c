@@ -53,16 +53,27 @@ done:
 }
 
 /* Once, by the first batch that brings its pixels: a program whose images the device keeps needs no room for them. */
-static cr_status make_image_slots(cr_cuda_inputs *inputs)
+static cr_status make_device_images(cr_cuda_inputs *inputs)
 {
     cr_status status = CR_OK;
     for (int s = 0; s < CR_CUDA_N_SLOTS; s++) {
-        cr_cuda_slot *slot = &inputs->slots[s];
         void *device = NULL;
-        CR_TRY(make_pinned(inputs->image_bytes, "memory for images", &slot->images));
+        if (inputs->slots[s].device_images)
+            continue;
         CR_TRY(cr_cuda_allocate(inputs->image_bytes, "images", &device));
-        slot->device_images = device;
+        inputs->slots[s].device_images = device;
     }
+done:
+    return status;
+}
+
+/* Once, by the first batch whose pixels do not lie in pinned memory already. */
+static cr_status make_host_images(cr_cuda_inputs *inputs)
+{
+    cr_status status = CR_OK;
+    for (int s = 0; s < CR_CUDA_N_SLOTS; s++)
+        if (!inputs->slots[s].images)
+            CR_TRY(make_pinned(inputs->image_bytes, "memory for images", &inputs->slots[s].images));
 done:
     return status;
 }
@@ -148,14 +159,20 @@ static void fill(const cr_cuda_inputs *inputs, const cr_batch *batch, char *bloc
     put(block, at->head, &head, sizeof head);
 }
 
-static cr_status send_images(cr_cuda *cuda, cr_cuda_inputs *inputs, cr_cuda_slot *slot, const uint8_t *images)
+/* Pinned images travel from where they are, after this call has returned: they are borrowed until cr_program_wait(),
+ * which waits for this batch's results and so for its images. Others are copied into the slot. */
+static cr_status send_images(cr_cuda *cuda, cr_cuda_inputs *inputs, cr_cuda_slot *slot, const cr_batch *batch)
 {
     cr_status status = CR_OK;
-    if (!slot->device_images)
-        CR_TRY(make_image_slots(inputs));
-    memcpy(slot->images, images, inputs->image_bytes);
+    const uint8_t *from = batch->images;
+    CR_TRY(make_device_images(inputs));
+    if (!batch->images_pinned) {
+        CR_TRY(make_host_images(inputs));
+        memcpy(slot->images, from, inputs->image_bytes);
+        from = slot->images;
+    }
     CR_TRY(cr_cuda_check(
-        cudaMemcpyAsync(slot->device_images, slot->images, inputs->image_bytes, cudaMemcpyHostToDevice, cuda->copies),
+        cudaMemcpyAsync(slot->device_images, from, inputs->image_bytes, cudaMemcpyHostToDevice, cuda->copies),
         "a copy of images"));
     CR_TRY(cr_cuda_check(cudaEventRecord(slot->copied, cuda->copies), "a copy of images"));
     CR_TRY(cr_cuda_check(cudaStreamWaitEvent(cuda->stream, slot->copied, 0), "a copy of images"));
@@ -171,7 +188,7 @@ cr_status cr_cuda_inputs_send(cr_cuda *cuda, cr_cuda_inputs *inputs, const cr_ba
     fill(inputs, batch, slot->block);
     *images = batch->images;
     if (inputs->image_bytes > 0 && !batch->places) {
-        CR_TRY(send_images(cuda, inputs, slot, batch->images));
+        CR_TRY(send_images(cuda, inputs, slot, batch));
         *images = slot->device_images;
     }
     CR_TRY(cr_cuda_check(

@@ -11,14 +11,14 @@ enum {
 };
 
 typedef struct cr_cuda_slot {
-    char *block;     /* pinned: all of a batch but its images, as `at` says */
-    uint8_t *images; /* pinned; null until the first batch that brings its pixels */
-    uint8_t *device_images;
-    float *logits;      /* pinned results */
-    double *losses;     /* pinned; null for an evaluation */
-    cudaEvent_t copied; /* the images are on the device */
-    cudaEvent_t done;   /* the results are here */
-    bool busy;          /* since cr_cuda_inputs_send(), until its results are delivered to … */
+    char *block;            /* pinned: all of a batch but its images, as `at` says */
+    uint8_t *images;        /* pinned; null until the first batch that brings its pixels in other memory */
+    uint8_t *device_images; /* null until the first that brings any */
+    float *logits;          /* pinned results */
+    double *losses;         /* pinned; null for an evaluation */
+    cudaEvent_t copied;     /* the images are on the device */
+    cudaEvent_t done;       /* the results are here */
+    bool busy;              /* since cr_cuda_inputs_send(), until its results are delivered to … */
     cr_batch_result result;
 } cr_cuda_slot;
 
@@ -39,8 +39,9 @@ CR_NODISCARD cr_status cr_cuda_inputs_create(const cr_net *net, const cr_program
                                              cr_cuda_inputs *inputs);
 void cr_cuda_inputs_destroy(cr_cuda_inputs *inputs);
 
-/* Copies the batch into the next slot, waiting for and delivering what that slot was used for before, and queues its
- * way to the device: the stream finds the block, and *images, there. Images that the device keeps do not travel. */
+/* Copies the batch, but for pinned images, into the next slot, waiting for and delivering what that slot was used for
+ * before, and queues its way to the device: the stream finds the block, and *images, there. Images that the device
+ * keeps do not travel. */
 CR_NODISCARD cr_status cr_cuda_inputs_send(cr_cuda *cuda, cr_cuda_inputs *inputs, const cr_batch *batch,
                                            const uint8_t **images);
 /* Queues the way back of that batch's results. */

@@ -119,10 +119,12 @@ static cr_status allocate_pinned(const cr_memory *memory, int64_t n, const char 
     return status;
 }
 
+/* After a step that failed, images may still be on their way from there. */
 static void release_pinned(const cr_memory *memory, float *floats)
 {
     if (!floats || cr_cuda_enter(cuda_of(memory)) != CR_OK)
         return;
+    cudaStreamSynchronize(cuda_of(memory)->copies);
     cudaFreeHost(floats);
     cr_cuda_leave(cuda_of(memory));
 }

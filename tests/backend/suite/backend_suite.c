@@ -329,10 +329,10 @@ static void test_flip(void **state)
     suite_case_close(&c);
 }
 
-static void test_kept_images(void **state)
+static void test_images(void **state)
 {
     const suite *s = *state;
-    suite_check_kept_images(s->backend, s->target);
+    suite_check_images(s->backend, s->target);
 }
 
 /* What the dispatcher refuses for every backend. */
@@ -390,7 +390,7 @@ int backend_suite_run(const suite_target *target)
                                            cmocka_unit_test_prestate(test_threads, &s),
                                            cmocka_unit_test_prestate(test_new_state, &s),
                                            cmocka_unit_test_prestate(test_flip, &s),
-                                           cmocka_unit_test_prestate(test_kept_images, &s),
+                                           cmocka_unit_test_prestate(test_images, &s),
                                            cmocka_unit_test_prestate(test_refusals, &s)};
         failed = cmocka_run_group_tests_name(target->name, tests, NULL, NULL);
     }

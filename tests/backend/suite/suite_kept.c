@@ -10,7 +10,8 @@
 #include <cmocka.h>
 
 enum {
-    STRANGERS = 3 /* images that are none of the batch's */
+    STRANGERS = 3, /* images that are none of the batch's */
+    N_QUEUED = 4   /* micro-batches at once: more than a device has slots */
 };
 
 static void expect_ok(cr_status status)
@@ -36,7 +37,7 @@ static float *keep_images(const cr_backend *backend, const suite_case *c, int64_
     return kept;
 }
 
-static void check_case(cr_backend *backend, const suite_target *target, suite_case *c)
+static void check_kept(cr_backend *backend, const suite_target *target, suite_case *c)
 {
     suite_result sent, kept;
     cr_program *training = NULL, *evaluation = NULL;
@@ -75,6 +76,69 @@ static void check_case(cr_backend *backend, const suite_target *target, suite_ca
     free(places);
 }
 
+/* Two batches in turn: evaluated; trained with, all queued before any is waited for, and overwritten before anything
+ * else is asked of the device. */
+static void run_pinned(cr_program *training, cr_program *evaluation, suite_case *c, float *const pinned[2],
+                       const float *native, suite_result results[N_QUEUED])
+{
+    float *gradients[N_QUEUED];
+    cr_backend *backend = training->backend;
+    c->batch.images_pinned = true;
+    for (int i = 0; i < N_QUEUED; i++) {
+        gradients[i] = suite_array(backend, c);
+        c->batch.images = (const uint8_t *)pinned[i % 2];
+        expect_ok(cr_program_evaluate(evaluation, native, &c->batch, results[i].evaluated));
+    }
+    for (int i = 0; i < N_QUEUED; i++) {
+        cr_batch_result result = {results[i].logits, results[i].losses};
+        c->batch.images = (const uint8_t *)pinned[i % 2];
+        expect_ok(cr_program_train(training, native, &c->batch, gradients[i], &result));
+    }
+    expect_ok(cr_program_wait(training));
+    for (int b = 0; b < 2; b++)
+        memset(pinned[b], 0xa5, (size_t)(c->n * c->net->image_size * c->net->image_size) * 3);
+    for (int i = 0; i < N_QUEUED; i++) {
+        expect_ok(cr_backend_state_export(backend, c->net, gradients[i], results[i].gradient));
+        suite_array_free(backend, gradients[i]);
+    }
+}
+
+static void check_pinned(cr_backend *backend, const suite_target *target, suite_case *c)
+{
+    size_t bytes = (size_t)(c->n * c->net->image_size * c->net->image_size) * 3;
+    const cr_memory *memory = cr_backend_memory(backend);
+    suite_result sent[2], results[N_QUEUED];
+    cr_program *training = NULL, *evaluation = NULL;
+    float *pinned[2], *native = suite_array(backend, c);
+    expect_ok(cr_backend_state_import(backend, c->net, c->state, native));
+    expect_ok(suite_program(backend, target, c, true, &training));
+    expect_ok(suite_program(backend, target, c, false, &evaluation));
+    for (int b = 0; b < 2; b++) {
+        for (size_t k = 0; b == 1 && k < bytes; k++)
+            c->images[k] ^= 0x55;
+        suite_result_make(c, &sent[b]);
+        expect_ok(suite_train(training, c, native, &sent[b]));
+        expect_ok(cr_program_evaluate(evaluation, native, &c->batch, sent[b].evaluated));
+        expect_ok(cr_memory_allocate_pinned(memory, (int64_t)(bytes + 3) / 4, "images", &pinned[b]));
+        memcpy(pinned[b], c->images, bytes);
+    }
+    for (int i = 0; i < N_QUEUED; i++)
+        suite_result_make(c, &results[i]);
+    run_pinned(training, evaluation, c, pinned, native, results);
+    for (int i = 0; i < N_QUEUED; i++) {
+        assert_true(suite_result_equal(c, &sent[i % 2], &results[i]));
+        suite_result_free(&results[i]);
+    }
+    assert_false(suite_result_equal(c, &sent[0], &sent[1]));
+    cr_program_destroy(&training);
+    cr_program_destroy(&evaluation);
+    for (int b = 0; b < 2; b++) {
+        cr_memory_release_pinned(memory, &pinned[b]);
+        suite_result_free(&sent[b]);
+    }
+    suite_array_free(backend, native);
+}
+
 static void check_refusal(cr_backend *backend, const suite_target *target)
 {
     suite_case c;
@@ -90,14 +154,21 @@ static void check_refusal(cr_backend *backend, const suite_target *target)
     suite_case_close(&c);
 }
 
-void suite_check_kept_images(cr_backend *backend, const suite_target *target)
+void suite_check_images(cr_backend *backend, const suite_target *target)
 {
+    for (int i = 0; i < suite_n_nets(); i++) {
+        suite_case c;
+        suite_case_open(i, 1, false, &c);
+        if (c.net->uses_image)
+            check_pinned(backend, target, &c);
+        suite_case_close(&c);
+    }
     for (int i = 0; i < suite_n_nets() * SUITE_N_VARIANTS && cr_backend_keeps_images(backend); i++) {
         suite_case c;
         suite_case_open(i / SUITE_N_VARIANTS, 1, false, &c);
         suite_case_vary(&c, (suite_variant)(i % SUITE_N_VARIANTS));
         if (c.net->uses_image)
-            check_case(backend, target, &c);
+            check_kept(backend, target, &c);
         suite_case_close(&c);
     }
     if (!cr_backend_keeps_images(backend))

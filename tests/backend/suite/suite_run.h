@@ -29,8 +29,9 @@ CR_NODISCARD cr_status suite_train(cr_program *program, const suite_case *c, con
 CR_NODISCARD cr_status suite_program(cr_backend *backend, const suite_target *target, const suite_case *c,
                                      bool training, cr_program **program);
 
-/* Where the backend keeps images: a batch that names its own there by places gives the bits of one that brings them.
- * Elsewhere such a batch is refused. */
-void suite_check_kept_images(cr_backend *backend, const suite_target *target);
+/* However images come, the bits are those of a batch that brings them in ordinary memory: in pinned arrays, which are
+ * overwritten as soon as the program was waited for; where the backend keeps images, by places there. Elsewhere such a
+ * batch is refused. */
+void suite_check_images(cr_backend *backend, const suite_target *target);
 
 #endif

@@ -1,6 +1,7 @@
-/* Images a second on ResNet-18 + metadata, from random pixels in memory, the host's or with --kept the device's: what
- * the arithmetic alone costs. Training: augmentation, forward, loss, backward, gradient tree (of one leaf unless
- * --batch is more than a micro-batch), AdamW. One line of JSON. */
+/* Images a second on ResNet-18 + metadata, from random pixels in memory: the host's, pinned for the device as the
+ * loader's are or with --pageable ordinary, or with --kept the device's. What the arithmetic alone costs. Training:
+ * augmentation, forward, loss, backward, gradient tree (of one leaf unless --batch is more than a micro-batch), AdamW.
+ * One line of JSON. */
 #include "crisol/backend.h"
 #include "crisol/clock.h"
 #include "crisol/comm.h"
@@ -27,7 +28,7 @@ typedef struct bench {
     char label[160];
     cr_program_params params;
     int64_t batch, size; /* samples a step; pixels */
-    bool augmented, kept, measures;
+    bool augmented, kept, pageable, measures;
     int n_workers, n_steps, n_warmup;
     cr_backend *backend;
     const cr_memory *memory;
@@ -40,7 +41,7 @@ typedef struct bench {
     float *state, *moments[CR_OPTIMIZER_MAX_MOMENTS];
     float *logits, *metadata;
     double *losses;
-    uint8_t *images;
+    float *images;      /* bytes */
     float *kept_images; /* the same, in the device's memory */
     int32_t *labels;
     int64_t *samples; /* numbers of the samples, and their places there */
@@ -55,7 +56,7 @@ static int usage(void)
     fprintf(stderr,
             "usage: device_bench [train|eval] [--device cpu|cuda] [--precision f32|bf16] [--micro-batch 64]\n"
             "       [--batch MICRO_BATCH] [--workers 1] [--threads 1] [--convolution auto|direct] [--size 224]\n"
-            "       [--steps 30] [--warmup 10] [--augment] [--kept] [--profile] [--plans rule|measure]\n");
+            "       [--steps 30] [--warmup 10] [--augment] [--kept|--pageable] [--profile] [--plans rule|measure]\n");
     return CR_USAGE;
 }
 
@@ -98,6 +99,8 @@ static bool parse(bench *b, int argc, char **argv)
             b->augmented = true;
         else if (strcmp(argv[i], "--kept") == 0)
             b->kept = true;
+        else if (strcmp(argv[i], "--pageable") == 0)
+            b->pageable = true;
         else if (strcmp(argv[i], "--profile") == 0)
             b->params.profile = true;
         else if (i + 1 == argc || !parse_value(b, argv[i], argv[i + 1]))
@@ -115,18 +118,21 @@ static bool parse(bench *b, int argc, char **argv)
 static cr_status make_batch(bench *b)
 {
     size_t n = (size_t)b->batch, pixels = n * (size_t)(b->size * b->size * 3);
-    b->images = malloc(pixels);
+    const cr_memory *memory = b->pageable ? cr_memory_host() : b->memory;
+    cr_status status = cr_memory_allocate_pinned(memory, (int64_t)(pixels + 3) / 4, "images", &b->images);
+    if (status != CR_OK)
+        return status;
     b->metadata = malloc(n * FEATURES * sizeof *b->metadata);
     b->labels = malloc(n * sizeof *b->labels);
     b->samples = malloc(n * sizeof *b->samples);
     b->augments = malloc(n * sizeof *b->augments);
     b->logits = malloc(n * CLASSES * sizeof *b->logits);
     b->losses = malloc(n * sizeof *b->losses);
-    if (!b->images || !b->metadata || !b->labels || !b->samples || !b->augments || !b->logits || !b->losses)
+    if (!b->metadata || !b->labels || !b->samples || !b->augments || !b->logits || !b->losses)
         return cr_fail_memory("a batch", pixels);
     cr_rng rng = cr_rng_make(1, CR_RNG_SYNTH, 0, 0);
     for (size_t i = 0; i < pixels; i++)
-        b->images[i] = (uint8_t)(cr_rng_u32(&rng) >> 24);
+        ((uint8_t *)b->images)[i] = (uint8_t)(cr_rng_u32(&rng) >> 24);
     for (size_t i = 0; i < n * FEATURES; i++)
         b->metadata[i] = cr_rng_uniform(&rng) - 0.5f;
     for (size_t i = 0; i < n; i++) {
@@ -171,15 +177,11 @@ static cr_status keep_images(bench *b)
 {
     cr_status status = CR_OK;
     int64_t n = b->batch * b->size * b->size * 3 / (int64_t)sizeof(float);
-    float *host = NULL;
     if (!cr_backend_keeps_images(b->backend))
         return cr_fail(CR_USAGE, "--kept: %s keeps no images", b->label);
-    CR_TRY(cr_memory_allocate_pinned(b->memory, n, "images", &host));
-    memcpy(host, b->images, (size_t)n * sizeof *host);
     CR_TRY(cr_memory_allocate(b->memory, n, "images", &b->kept_images));
-    CR_TRY(cr_memory_write(b->memory, host, n, b->kept_images));
+    CR_TRY(cr_memory_write(b->memory, b->images, n, b->kept_images));
 done:
-    cr_memory_release_pinned(b->memory, &host);
     return status;
 }
 
@@ -255,7 +257,9 @@ static cr_status run_micro_batch(bench *b, int worker, int64_t first, float *gra
                                         .erase = 0.25,
                                         .erase_scale = {0.02, 0.2},
                                         .erase_ratio = {0.3, 3.3}};
-    cr_batch batch = {.images = b->kept ? (const uint8_t *)b->kept_images : b->images + first * b->size * b->size * 3,
+    const uint8_t *images = (const uint8_t *)(b->kept ? b->kept_images : b->images);
+    cr_batch batch = {.images = b->kept ? images : images + first * b->size * b->size * 3,
+                      .images_pinned = !b->pageable,
                       .places = b->kept ? b->samples + first : NULL,
                       .metadata = b->metadata + first * FEATURES,
                       .labels = b->labels + first,
@@ -335,13 +339,14 @@ static cr_status measure(bench *b)
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     printf("{\"what\": \"%s\", \"device\": \"%s\", \"precision\": \"%s\", \"batch\": %d, \"micro_batch\": %d, "
-           "\"workers\": %d, \"augmented\": %s, \"kept\": %s, \"plans\": \"%s\", \"steps\": %d, "
+           "\"workers\": %d, \"augmented\": %s, \"kept\": %s, \"pinned\": %s, \"plans\": \"%s\", \"steps\": %d, "
            "\"images_per_s_median\": %.1f, "
            "\"images_per_s_mean\": %.1f, \"images_per_s_best\": %.1f, \"update_ms\": %.2f, \"peak_mb\": %ld}\n",
            b->params.training ? "train" : "eval", b->label, b->params.precision == CR_PRECISION_BF16 ? "bf16" : "f32",
            (int)b->batch, (int)b->params.micro_batch, b->n_workers, b->augmented ? "true" : "false",
-           b->kept ? "true" : "false", b->measures ? "measure" : "rule", b->n_steps, n / times[b->n_steps / 2], n / all,
-           n / times[0], b->update_s * 1e3, usage.ru_maxrss / 1024);
+           b->kept ? "true" : "false", b->pageable || cr_memory_is_host(b->memory) ? "false" : "true",
+           b->measures ? "measure" : "rule", b->n_steps, n / times[b->n_steps / 2], n / all, n / times[0],
+           b->update_s * 1e3, usage.ru_maxrss / 1024);
     if (b->params.profile)
         cr_program_profile(b->programs[0]);
 done:
@@ -365,6 +370,8 @@ int main(int argc, char **argv)
     if (b.workers && cr_workers_run(b.workers, destroy, &b) != CR_OK)
         fprintf(stderr, "device_bench: %s\n", cr_error_message());
     cr_reducer_destroy(&b.reducer);
+    if (b.backend)
+        cr_memory_release_pinned(b.pageable ? cr_memory_host() : b.memory, &b.images);
     float **arrays[] = {&b.state, &b.moments[0], &b.moments[1], &b.kept_images};
     for (size_t i = 0; b.backend && i < sizeof arrays / sizeof *arrays; i++)
         cr_memory_release(b.memory, arrays[i]);
@@ -374,7 +381,6 @@ int main(int argc, char **argv)
     cr_backend_close(&b.backend);
     free(b.programs);
     cr_plans_clear(&b.plans);
-    free(b.images);
     free(b.metadata);
     free(b.labels);
     free(b.samples);

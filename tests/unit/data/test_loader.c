@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -41,7 +42,9 @@ static int close_pack(void **state)
 static cr_loader *create(bool with_images, bool with_metadata)
 {
     cr_loader *loader = NULL;
-    assert_int_equal(cr_loader_create(&subset, with_metadata ? encoder : NULL, with_images, CAPACITY, &loader), CR_OK);
+    assert_int_equal(cr_loader_create(&subset, with_metadata ? encoder : NULL, with_images ? cr_memory_host() : NULL,
+                                      CAPACITY, &loader),
+                     CR_OK);
     return loader;
 }
 
@@ -181,9 +184,55 @@ static void wrong_use_is_an_error_and_no_hang(void **state)
         request(loader, k);
     assert_int_equal(cr_loader_wait(loader, &loaded), CR_INTERNAL);
     cr_loader_destroy(&loader);
-    assert_int_equal(cr_loader_create(&subset, encoder, true, 0, &loader), CR_BAD_CONFIG);
-    assert_int_equal(cr_loader_create(&subset, encoder, true, INT64_MAX, &loader), CR_BAD_CONFIG);
+    assert_int_equal(cr_loader_create(&subset, encoder, cr_memory_host(), 0, &loader), CR_BAD_CONFIG);
+    assert_int_equal(cr_loader_create(&subset, encoder, cr_memory_host(), INT64_MAX, &loader), CR_BAD_CONFIG);
     assert_null(loader);
+}
+
+/* A memory that has nothing but room for so many pinned arrays. */
+static float *arrays[2];
+static int n_arrays;
+
+static cr_status allocate_pinned(const cr_memory *memory, int64_t n, const char *what, float **floats)
+{
+    assert_int_equal(n * 4, CAPACITY * TINY_IMAGE_BYTES);
+    if (n_arrays == *(const int *)memory->context)
+        return cr_fail(CR_INTERNAL, "no room for %s", what);
+    *floats = arrays[n_arrays++] = aligned_alloc(64, CAPACITY * TINY_IMAGE_BYTES);
+    return CR_OK;
+}
+
+static void release_pinned(const cr_memory *memory, float *floats)
+{
+    (void)memory;
+    assert_true(floats == arrays[0] || floats == arrays[1]);
+    n_arrays--;
+    free(floats);
+}
+
+static void images_are_read_into_pinned_memory(void **state)
+{
+    (void)state;
+    int room = 2;
+    const cr_memory_ops ops = {.allocate_pinned = allocate_pinned, .release_pinned = release_pinned};
+    const cr_memory memory = {.ops = &ops, .context = &room};
+    cr_loader *loader = NULL;
+    assert_int_equal(cr_loader_create(&subset, encoder, &memory, CAPACITY, &loader), CR_OK);
+    for (uint64_t k = 0; k < 4; k++) {
+        cr_loaded loaded;
+        request(loader, k);
+        assert_int_equal(cr_loader_wait(loader, &loaded), CR_OK);
+        assert_ptr_equal(loaded.images, arrays[k % 2]);
+        check(&loaded, k, true, true);
+    }
+    cr_loader_destroy(&loader);
+    assert_int_equal(n_arrays, 0);
+    for (room = 0; room < 2; room++) {
+        assert_int_equal(cr_loader_create(&subset, encoder, &memory, CAPACITY, &loader), CR_INTERNAL);
+        assert_non_null(strstr(cr_error_message(), "images"));
+        assert_null(loader);
+        assert_int_equal(n_arrays, 0);
+    }
 }
 
 int main(void)
@@ -194,6 +243,7 @@ int main(void)
         cmocka_unit_test(destroyed_at_any_time),
         cmocka_unit_test(a_damaged_sample_is_named_and_the_next_batch_comes),
         cmocka_unit_test(wrong_use_is_an_error_and_no_hang),
+        cmocka_unit_test(images_are_read_into_pinned_memory),
     };
     return cmocka_run_group_tests(tests, open_pack, close_pack);
 }

@@ -228,7 +228,7 @@ static void a_damaged_sample_is_the_loaders_error(void **state)
     cr_loaded loaded;
     char message[CR_ERROR_MAX];
     tiny_pack_damage((int)subsets[CR_SPLIT_TRAIN].samples[position]);
-    assert_int_equal(cr_loader_create(&subsets[CR_SPLIT_TRAIN], NULL, true, 1, &loader), CR_OK);
+    assert_int_equal(cr_loader_create(&subsets[CR_SPLIT_TRAIN], NULL, cr_memory_host(), 1, &loader), CR_OK);
     cr_loader_request(loader, &position, 1);
     assert_int_equal(cr_loader_wait(loader, &loaded), CR_BAD_DATA);
     snprintf(message, sizeof message, "%s", cr_error_message());
