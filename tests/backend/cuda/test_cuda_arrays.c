@@ -111,8 +111,9 @@ static void compare_update(cr_update host, const cr_update *device_template)
 
 static void judge_update(cr_optimizer_params optimizer, double decay)
 {
-    /* before the first span nothing learns; one of them starts later than the others */
-    const cr_optimizer_span spans[] = {{160, 20000, 0.1, 0.05, 0}, {20000, 20016, 1, 0, 0}, {24000, N, 1, 0.01, -5}};
+    /* before the first span nothing learns; one of them starts later than the others; some end between the elements of
+     * a thread */
+    const cr_optimizer_span spans[] = {{160, 20000, 0.1, 0.05, 0}, {20000, 20013, 1, 0, 0}, {24001, N, 1, 0.01, -5}};
     float *arrays[5], *devices[5];
     for (int a = 0; a < 5; a++) {
         arrays[a] = random_floats(WHOLE, 20 + (uint64_t)a);
