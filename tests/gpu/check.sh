@@ -97,7 +97,7 @@ step_suite() {
         found=$(program $name)
         "$found"
     done
-    echo "backend, arrays, kernels: within their tolerances"
+    echo "backend, arrays, kernels, pools, values: within their tolerances"
 }
 
 parity() {
