@@ -93,11 +93,11 @@ step_describe() {
 step_suite() {
     needs_gpu
     local name found
-    for name in test_cuda_backend test_cuda_arrays test_cuda_kernels; do
+    for name in test_cuda_backend test_cuda_arrays test_cuda_kernels test_cuda_pools test_cuda_values; do
         found=$(program $name)
         "$found"
     done
-    echo "backend, arrays, kernels: within their tolerances"
+    echo "backend, arrays, kernels, pools, values: within their tolerances"
 }
 
 parity() {

@@ -97,13 +97,46 @@ static cr_weights_job weights_job(const cr_cuda_program *program, const cr_step 
                             .bf16 = program->bf16};
 }
 
+/* A convolution whose weights are packed together with the others'. */
+static bool packs_together(const cr_step *step)
+{
+    return step->kind == CR_STEP_CONVOLUTION;
+}
+
+static const cr_step *first_convolution(const cr_cuda_program *program)
+{
+    int s = 0;
+    while (program->lowered.steps[s].kind != CR_STEP_CONVOLUTION)
+        s++;
+    return &program->lowered.steps[s];
+}
+
+/* Of all of them at once: most are too small for a launch of their own. */
+static void pack_weights(const cr_cuda_run *run)
+{
+    cr_weights_job jobs[64];
+    const cr_cuda_program *program = run->program;
+    const int room = (int)(sizeof jobs / sizeof *jobs);
+    int n = 0;
+    for (int s = 0; s < program->lowered.n_steps; s++) {
+        const cr_step *step = &program->lowered.steps[s];
+        if (packs_together(step)) {
+            jobs[n] = weights_job(program, step);
+            jobs[n].state = (float *)cr_cuda_tensor(run, step->layer->weight); /* read only */
+            jobs[n].packed = cr_cuda_buffer(program, step->convolution->packed);
+            n++;
+        }
+        if (n == room || s == program->lowered.n_steps - 1) {
+            cr_kernel_weights_pack(jobs, n, run->stream);
+            n = 0;
+        }
+    }
+}
+
 void cr_cuda_convolution_prepare(const cr_cuda_run *run, const cr_step *step)
 {
-    const cr_cuda_program *program = run->program;
-    cr_weights_job weights = weights_job(program, step);
-    weights.state = (float *)cr_cuda_tensor(run, step->layer->weight); /* read only */
-    weights.packed = cr_cuda_buffer(program, step->convolution->packed);
-    cr_kernel_weights_pack(&weights, run->stream);
+    if (step == first_convolution(run->program))
+        pack_weights(run);
     if (step->learns)
         return;
     cr_norm_job norm = norm_job(run, step, false);

@@ -195,7 +195,8 @@ typedef struct cr_weights_job {
     int64_t out, in, out_padded, in_padded, area;
     bool bf16;
 } cr_weights_job;
-void cr_kernel_weights_pack(const cr_weights_job *job, cudaStream_t stream);
+/* Any number of layers, in one launch for 64 of them. */
+void cr_kernel_weights_pack(const cr_weights_job *jobs, int n, cudaStream_t stream);
 void cr_kernel_weights_unpack(const cr_weights_job *job, cudaStream_t stream);
 
 /* ---- large arrays ---- */

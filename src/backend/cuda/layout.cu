@@ -1,5 +1,4 @@
-/* The same numbers in another order or type: values between plain and spatial, weights between the state's layout and
- * the convolutions'; and the sum of two values. */
+/* The same numbers in another order or type: values between plain and spatial; and the sum of two values. */
 #include "kernel.h"
 #include "kernels.h"
 #include "value_element.h"
@@ -49,36 +48,4 @@ void cr_kernel_value_add(const cr_value_job *job, cudaStream_t stream)
 {
     CR_LAUNCH(value_add, cr_kernel_blocks(job->n * job->channels * job->area / CR_EIGHT), 1, CR_KERNEL_THREADS, stream,
               job);
-}
-
-/* A thread an element of the convolutions' weights. */
-CR_GRID_KERNEL(weights_pack, cr_weights_job)
-{
-    const int64_t i = CR_THREAD_OF_GRID;
-    if (i >= a.out_padded * a.area * a.in_padded)
-        return;
-    const int64_t in = i % a.in_padded, s = i / a.in_padded % a.area, out = i / a.in_padded / a.area;
-    const bool real = in < a.in && out < a.out;
-    cr_one_store(a.packed, i, real ? a.state[(out * a.in + in) * a.area + s] : 0.0F, a.bf16);
-}
-
-void cr_kernel_weights_pack(const cr_weights_job *job, cudaStream_t stream)
-{
-    CR_LAUNCH(weights_pack, cr_kernel_blocks(job->out_padded * job->area * job->in_padded), 1, CR_KERNEL_THREADS,
-              stream, job);
-}
-
-/* A thread an element of the state's. */
-CR_GRID_KERNEL(weights_unpack, cr_weights_job)
-{
-    const int64_t i = CR_THREAD_OF_GRID;
-    if (i >= a.out * a.in * a.area)
-        return;
-    const int64_t s = i % a.area, in = i / a.area % a.in, out = i / a.area / a.in;
-    a.state[i] = cr_one_load(a.packed, (out * a.area + s) * a.in_padded + in, a.bf16);
-}
-
-void cr_kernel_weights_unpack(const cr_weights_job *job, cudaStream_t stream)
-{
-    CR_LAUNCH(weights_unpack, cr_kernel_blocks(job->out * job->in * job->area), 1, CR_KERNEL_THREADS, stream, job);
 }
