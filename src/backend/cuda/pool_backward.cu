@@ -121,8 +121,8 @@ CR_KERNEL_PART void usual_backward(const cr_pool_job *a, bool bf16, bool normed)
     const int first = ((at.n * height + 2 * at.y) * width + 2 * at.x) * eights + at.eight;
     const bool lower = 2 * at.y + 1 < height, right = 2 * at.x + 1 < width;
     usual_windows windows;
-    pool_norm norm;
-    cr_packed x[4];
+    pool_norm norm = {{{0}}, {{0}}, {{0}}, {{0}}};
+    cr_packed x[4] = {{{{0}}, {{0}}}};
     load_windows(a, &at, bf16, &windows);
     for (int p = 0; normed && p < 4; p++)
         if ((p < 2 || lower) && (p % 2 == 0 || right))

@@ -24,8 +24,7 @@ typedef struct weights { /* what a step launches for them, as cuda_convolution.c
 static void pack(const void *job, cudaStream_t stream)
 {
     const weights *w = job;
-    for (int c = 0; c < w->n; c++)
-        cr_kernel_weights_pack(&w->jobs[c], stream);
+    cr_kernel_weights_pack(w->jobs, w->n, stream);
 }
 
 static void unpack(const void *job, cudaStream_t stream)
