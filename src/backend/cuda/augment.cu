@@ -1,5 +1,5 @@
-/* uint8 images → the network's input in one pass: geometry, colours, normalisation, erasing, mixing, padded channels. A
- * thread a pixel; what a sample's pixels share is computed before, by a block a sample. */
+/* uint8 images → the network's input in one pass: geometry, colours, normalisation, erasing, mixing, the layout that
+ * the first convolution wants. What a sample's pixels share is computed before, by a block a sample. */
 #include "augment_sample.h"
 #include "kernel.h"
 #include "kernels.h"
@@ -78,30 +78,46 @@ CR_HD static inline void pixel_of(const cr_augment_job *job, int64_t n, int64_t 
         out[c] = ((float)from[c] / 255.0F - job->mean[c]) / job->deviation[c];
 }
 
+CR_HD static inline void mixed_pixel_of(const cr_augment_job *job, int64_t n, int64_t y, int64_t x, float out[3])
+{
+    pixel_of(job, n, y, x, out);
+    if (!job->mixes)
+        return;
+    const cr_mix *mix = &job->mixes[n];
+    float partner[3];
+    pixel_of(job, mix->partner, y, x, partner);
+    for (int c = 0; c < 3; c++)
+        out[c] = cr_mix_pixel(mix, y, x, out[c], partner[c]);
+}
+
+/* Eight numbers a thread: a pixel, or two neighbours of a block. */
+CR_HD static inline int64_t eights_of(const cr_augment_job *job)
+{
+    return job->size * job->size / (job->blocks ? 2 : 1);
+}
+
 CR_GRID_KERNEL(make_pixels, cr_augment_job)
 {
-    int64_t i = CR_BLOCK_ROW * CR_THREADS + CR_THREAD, n = CR_BLOCK;
-    if (i >= a.size * a.size)
+    const int64_t i = CR_BLOCK_ROW * CR_THREADS + CR_THREAD, n = CR_BLOCK;
+    if (i >= eights_of(&a))
         return;
-    uint32_t y = (uint32_t)i / (uint32_t)a.size, x = (uint32_t)i % (uint32_t)a.size;
-    float own[3];
-    pixel_of(&a, n, y, x, own);
-    if (a.mixes) {
-        const cr_mix *mix = &a.mixes[n];
-        float partner[3];
-        pixel_of(&a, mix->partner, y, x, partner);
-        for (int c = 0; c < 3; c++)
-            own[c] = cr_mix_pixel(mix, y, x, own[c], partner[c]);
+    const uint32_t at = (uint32_t)i, size = (uint32_t)a.size;
+    cr_eight out = {{0}};
+    if (a.blocks) {
+        const uint32_t y = at / size * 2 + at % 2, x = at % size / 2 * 2;
+        for (uint32_t p = 0; p < 2; p++)
+            mixed_pixel_of(&a, n, y, x + p, out.v + p * CR_BLOCK_PIXEL);
+    } else {
+        mixed_pixel_of(&a, n, at / size, at % size, out.v);
     }
-    cr_eight out = {{own[0], own[1], own[2], 0, 0, 0, 0, 0}};
-    cr_eight_store(a.out, n * a.size * a.size + i, &out, a.bf16);
+    cr_eight_store(a.out, n * eights_of(&a) + i, &out, a.bf16);
 }
 
 void cr_kernel_augment(const cr_augment_job *job, cudaStream_t stream)
 {
     if (job->augments)
         CR_LAUNCH(plan_sample, job->n, 1, CR_KERNEL_THREADS, stream, job);
-    CR_LAUNCH(make_pixels, job->n, cr_kernel_blocks(job->size * job->size), CR_KERNEL_THREADS, stream, job);
+    CR_LAUNCH(make_pixels, job->n, cr_kernel_blocks(eights_of(job)), CR_KERNEL_THREADS, stream, job);
 }
 
 CR_GRID_KERNEL(mix_metadata, cr_metadata_job)

@@ -1,5 +1,6 @@
 /* A convolution step: the convolution itself, then norm, residual, ReLU and pooling by own kernels. */
 #include "cuda_program.h"
+#include "cuda_stem.h"
 
 static cr_norm_arrays arrays_of(const cr_cuda_program *program, const cr_step *step)
 {
@@ -85,6 +86,27 @@ static cr_pool_job pool_job(const cr_cuda_run *run, const cr_step *step)
                          .bf16 = program->bf16};
 }
 
+/* It reads blocks of the image's pixels. */
+static bool is_stem(const cr_cuda_program *program, const cr_step *step)
+{
+    return step->kind == CR_STEP_CONVOLUTION && program->lowered.values[step->src].form == CR_FORM_INPUT;
+}
+
+static cr_stem_job stem_job(const cr_cuda_program *program, const cr_step *step)
+{
+    const cr_layer *layer = step->layer;
+    cr_conv_shape shape = {.kernel = layer->kernel, .padding = layer->padding};
+    cr_stem_shape(&shape);
+    int64_t out = step->convolution->shape.channels;
+    return (cr_stem_job){.out = out,
+                         .in = program->lowered.values[step->src].shape.channels,
+                         .out_padded = cr_cuda_padded(out),
+                         .kernel = layer->kernel,
+                         .padding = layer->padding,
+                         .wide = shape.kernel,
+                         .bf16 = program->bf16};
+}
+
 static cr_weights_job weights_job(const cr_cuda_program *program, const cr_step *step)
 {
     const cr_layer *layer = step->layer;
@@ -97,12 +119,6 @@ static cr_weights_job weights_job(const cr_cuda_program *program, const cr_step 
                             .bf16 = program->bf16};
 }
 
-/* A convolution whose weights are packed together with the others'. */
-static bool packs_together(const cr_step *step)
-{
-    return step->kind == CR_STEP_CONVOLUTION;
-}
-
 static const cr_step *first_convolution(const cr_cuda_program *program)
 {
     int s = 0;
@@ -111,7 +127,7 @@ static const cr_step *first_convolution(const cr_cuda_program *program)
     return &program->lowered.steps[s];
 }
 
-/* Of all of them at once: most are too small for a launch of their own. */
+/* Of all but the stem's at once: most are too small for a launch of their own. */
 static void pack_weights(const cr_cuda_run *run)
 {
     cr_weights_job jobs[64];
@@ -120,7 +136,7 @@ static void pack_weights(const cr_cuda_run *run)
     int n = 0;
     for (int s = 0; s < program->lowered.n_steps; s++) {
         const cr_step *step = &program->lowered.steps[s];
-        if (packs_together(step)) {
+        if (step->kind == CR_STEP_CONVOLUTION && !is_stem(program, step)) {
             jobs[n] = weights_job(program, step);
             jobs[n].state = (float *)cr_cuda_tensor(run, step->layer->weight); /* read only */
             jobs[n].packed = cr_cuda_buffer(program, step->convolution->packed);
@@ -137,6 +153,12 @@ void cr_cuda_convolution_prepare(const cr_cuda_run *run, const cr_step *step)
 {
     if (step == first_convolution(run->program))
         pack_weights(run);
+    if (is_stem(run->program, step)) {
+        cr_stem_job stem = stem_job(run->program, step);
+        stem.state = (float *)cr_cuda_tensor(run, step->layer->weight); /* read only */
+        stem.packed = cr_cuda_buffer(run->program, step->convolution->packed);
+        cr_kernel_stem_pack(&stem, run->stream);
+    }
     if (step->learns)
         return;
     cr_norm_job norm = norm_job(run, step, false);
@@ -218,12 +240,20 @@ static cr_status weights_backward(const cr_cuda_run *run, const cr_step *step)
     cr_status status = CR_OK;
     const cr_cuda_program *program = run->program;
     void *d_packed = cr_cuda_buffer(program, step->convolution->d_packed);
+    float *d_state = cr_cuda_tensor_gradient(run, step->layer->weight);
     CR_TRY(cr_cuda_fork(run));
     CR_TRY(run_pass(run, step, CR_CONV_WEIGHTS, cr_cuda_value_data(program, step->src), d_packed));
-    cr_weights_job weights = weights_job(program, step);
-    weights.state = cr_cuda_tensor_gradient(run, step->layer->weight);
-    weights.packed = d_packed;
-    cr_kernel_weights_unpack(&weights, run->side);
+    if (is_stem(program, step)) {
+        cr_stem_job stem = stem_job(program, step);
+        stem.state = d_state;
+        stem.packed = d_packed;
+        cr_kernel_stem_unpack(&stem, run->side);
+    } else {
+        cr_weights_job weights = weights_job(program, step);
+        weights.state = d_state;
+        weights.packed = d_packed;
+        cr_kernel_weights_unpack(&weights, run->side);
+    }
 done:
     return status;
 }

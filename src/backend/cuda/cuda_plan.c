@@ -1,6 +1,7 @@
 /* Chooses every step's kernels and buffers: forward in order, then, for training, backward in reverse. */
 #include "cuda_choice.h"
 #include "cuda_program.h"
+#include "cuda_stem.h"
 
 #include <stdlib.h>
 
@@ -31,12 +32,12 @@ static cr_status share_work(cr_cuda_program *program, size_t bytes, int *buffer)
     return CR_OK;
 }
 
-static cr_status plan_pass(cr_cuda_program *program, cr_step *step, cr_conv_pass pass)
+/* What cuDNN computes for a step. */
+static cr_conv_shape conv_shape(const cr_cuda_program *program, const cr_step *step)
 {
-    cr_status status = CR_OK;
     const cr_layer *layer = step->layer;
-    cr_convolution_step *own = step->convolution;
-    cr_shape in = program->lowered.values[step->src].shape, out = own->shape;
+    const cr_value *src = &program->lowered.values[step->src];
+    cr_shape in = src->shape, out = step->convolution->shape;
     cr_conv_shape shape = {.n = program->params.micro_batch,
                            .in = cr_cuda_padded(in.channels),
                            .height = in.height,
@@ -49,7 +50,17 @@ static cr_status plan_pass(cr_cuda_program *program, cr_step *step, cr_conv_pass
                            .padding = layer->padding,
                            .bf16 = program->bf16,
                            .winograd = program->params.convolution == CR_CONVOLUTION_AUTO};
-    CR_TRY(cr_cuda_choose(program->cuda, &shape, pass, layer->name, &own->plans[pass]));
+    if (src->form == CR_FORM_INPUT)
+        cr_stem_shape(&shape);
+    return shape;
+}
+
+static cr_status plan_pass(cr_cuda_program *program, cr_step *step, cr_conv_pass pass)
+{
+    cr_status status = CR_OK;
+    cr_convolution_step *own = step->convolution;
+    cr_conv_shape shape = conv_shape(program, step);
+    CR_TRY(cr_cuda_choose(program->cuda, &shape, pass, step->layer->name, &own->plans[pass]));
     CR_TRY(share_work(program, cr_conv_plan_workspace_bytes(own->plans[pass]),
                       pass == CR_CONV_WEIGHTS ? &program->side_workspace : &program->workspace));
 done:
@@ -58,10 +69,9 @@ done:
 
 static size_t packed_bytes(const cr_cuda_program *program, const cr_step *step)
 {
-    int64_t kernel = step->layer->kernel;
-    int64_t count = cr_cuda_padded(program->lowered.values[step->src].shape.channels) *
-                    cr_cuda_padded(step->convolution->shape.channels) * kernel * kernel;
-    return (size_t)count * (program->bf16 ? sizeof(uint16_t) : sizeof(float));
+    const cr_conv_shape shape = conv_shape(program, step);
+    return (size_t)(shape.in * shape.out * shape.kernel * shape.kernel) *
+           (program->bf16 ? sizeof(uint16_t) : sizeof(float));
 }
 
 static cr_status plan_convolution(cr_cuda_program *program, cr_step *step)
@@ -196,10 +206,11 @@ cr_status cr_cuda_plan(cr_cuda_program *program)
     cr_status status = CR_OK;
     void *arena = NULL;
     cr_lowered *lowered = &program->lowered;
+    size_t number_bytes = program->bf16 ? sizeof(uint16_t) : sizeof(float);
     cr_forms forms = {.sizes = {[CR_FORM_PLAIN] = {.lanes = 1, .number_bytes = sizeof(float)},
-                                [CR_FORM_SPATIAL] = {.lanes = cr_cuda_padded(1),
-                                                     .number_bytes = program->bf16 ? sizeof(uint16_t) : sizeof(float)}},
-                      .image = CR_FORM_SPATIAL};
+                                [CR_FORM_SPATIAL] = {.lanes = cr_cuda_padded(1), .number_bytes = number_bytes},
+                                [CR_FORM_INPUT] = {.lanes = CR_BLOCK_PIXEL, .number_bytes = number_bytes}},
+                      .image = cr_stem_fits(program->net) ? CR_FORM_INPUT : CR_FORM_SPATIAL};
     CR_TRY(cr_net_lower(program->net, &program->params, &forms, lowered));
     CR_TRY(plan_inputs(program));
     for (int s = 0; s < lowered->n_steps; s++)

@@ -32,15 +32,21 @@ typedef struct cr_sample_plan { /* what is drawn once a sample, before its pixel
     float mean_grey;
 } cr_sample_plan;
 
+enum {
+    CR_BLOCK_PIXEL = 4,                        /* numbers of a pixel in a block of two by two: three colours and a 0 */
+    CR_BLOCK_CHANNELS = 2 * 2 * CR_BLOCK_PIXEL /* of a block: [row of two][column of two][CR_BLOCK_PIXEL] */
+};
+
 typedef struct cr_augment_job {
     const uint8_t *images;      /* [n, size, size, 3], or any number of them with … */
     const int64_t *places;      /* [n]: which of them is a sample's, or null: as they come */
     const cr_augment *augments; /* [n], or null: none */
     const cr_mix *mixes;        /* [n], or null */
     cr_sample_plan *plans;      /* [n], work */
-    void *out;                  /* spatial [n, size, size, CR_EIGHT] */
-    int64_t n, size;
+    void *out;                  /* spatial [n, size, size, CR_EIGHT], or … */
+    bool blocks;                /* [n, size/2, size/2, CR_BLOCK_CHANNELS] */
     bool bf16;
+    int64_t n, size;
     float mean[3], deviation[3];
 } cr_augment_job;
 void cr_kernel_augment(const cr_augment_job *job, cudaStream_t stream);
@@ -198,6 +204,17 @@ typedef struct cr_weights_job {
 /* Any number of layers, in one launch for 64 of them. */
 void cr_kernel_weights_pack(const cr_weights_job *jobs, int n, cudaStream_t stream);
 void cr_kernel_weights_unpack(const cr_weights_job *job, cudaStream_t stream);
+
+/* The same for a convolution over blocks of pixels (cuda_stem.h): [out, wide, wide, CR_BLOCK_CHANNELS]. */
+typedef struct cr_stem_job {
+    float *state;
+    void *packed;
+    int64_t out, in, out_padded, kernel, padding; /* as the net has it */
+    int64_t wide;                                 /* kernel over blocks */
+    bool bf16;
+} cr_stem_job;
+void cr_kernel_stem_pack(const cr_stem_job *job, cudaStream_t stream);
+void cr_kernel_stem_unpack(const cr_stem_job *job, cudaStream_t stream);
 
 /* ---- large arrays ---- */
 

@@ -48,14 +48,18 @@ static void fill_images(uint8_t *images)
         images[i] = (uint8_t)cr_rng_u32(&rng);
 }
 
-/* Largest difference between the device's [n, y, x, 8] and the host's planes; padded channels are 0. */
-static double compare(const float *got, float *const *want)
+/* Largest difference between the device's [n, y, x, 8], or its blocks, and the host's planes; padded channels are 0. */
+static double compare(const float *got, bool blocks, float *const *want)
 {
     double worst = 0;
     for (int n = 0; n < SAMPLES; n++)
         for (int p = 0; p < PIXELS; p++)
-            for (int c = 0; c < 8; c++) {
-                float value = got[((int64_t)n * PIXELS + p) * 8 + c], wanted = c < 3 ? want[n][c * PIXELS + p] : 0;
+            for (int c = 0; c < (blocks ? CR_BLOCK_PIXEL : 8); c++) {
+                int y = p / SIZE, x = p % SIZE, block = y / 2 * (SIZE / 2) + x / 2;
+                int64_t at = ((int64_t)n * PIXELS + p) * 8 + c;
+                if (blocks)
+                    at = (((int64_t)n * PIXELS / 4 + block) * 4 + y % 2 * 2 + x % 2) * CR_BLOCK_PIXEL + c;
+                float value = got[at], wanted = c < 3 ? want[n][c * PIXELS + p] : 0;
                 double gap = fabs((double)value - (double)wanted);
                 worst = gap <= worst ? worst : gap; /* NaN is worst */
             }
@@ -63,7 +67,7 @@ static double compare(const float *got, float *const *want)
 }
 
 /* `kept`: the images lie in another order, as places say. */
-static void judge_augment(bool augmented, bool mixed, bool kept)
+static void judge_augment(bool augmented, bool mixed, bool kept, bool blocks)
 {
     static uint8_t images[SAMPLES * PIXELS * 3], moved[SAMPLES * PIXELS * 3];
     static float got[(int64_t)SAMPLES * PIXELS * 8];
@@ -95,6 +99,7 @@ static void judge_augment(bool augmented, bool mixed, bool kept)
                           .mixes = mixed ? to_device(mixes, sizeof mixes) : NULL,
                           .plans = to_device(plans, sizeof plans),
                           .out = to_device(got, sizeof got),
+                          .blocks = blocks,
                           .n = SAMPLES,
                           .size = SIZE};
     memcpy(job.mean, cr_image_mean, sizeof job.mean);
@@ -109,9 +114,9 @@ static void judge_augment(bool augmented, bool mixed, bool kept)
     /* The mean grey is added up in another order, and a GPU's logarithm and cosine round differently; values reach 4,
      * where float32 rounds at 2e-7. A pixel step is 1/255 / 0.225 = 1.7e-2. */
     char what[64];
-    snprintf(what, sizeof what, "pixels%s%s%s", augmented ? ", augmented" : "", mixed ? ", mixed" : "",
-             kept ? ", kept" : "");
-    bool good = parity_line(what, compare(got, want), 2e-5);
+    snprintf(what, sizeof what, "pixels%s%s%s%s", augmented ? ", augmented" : "", mixed ? ", mixed" : "",
+             kept ? ", kept" : "", blocks ? ", in blocks" : "");
+    bool good = parity_line(what, compare(got, blocks, want), 2e-5);
     for (int n = 0; n < SAMPLES; n++) {
         free(planes[n]);
         free(want[n]);
@@ -122,8 +127,8 @@ static void judge_augment(bool augmented, bool mixed, bool kept)
 static void test_augment(void **state)
 {
     (void)state;
-    for (int kind = 0; kind < 8; kind++)
-        judge_augment(kind & 1, kind & 2, kind & 4);
+    for (int kind = 0; kind < 16; kind++)
+        judge_augment(kind & 1, kind & 2, kind & 4, kind & 8);
 }
 
 static void test_dropout(void **state)

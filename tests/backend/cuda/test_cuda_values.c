@@ -1,5 +1,6 @@
 /* Kernels over values and weights against plain loops: means, layouts of weights, dense products. Shapes take every way
  * through them: padded channels, kernels of usual sizes, others, and those too large for a tile. */
+#include "cuda_stem.h"
 #include "cuda_values.h"
 #include "kernels.h"
 #include "parity.h"
@@ -107,6 +108,71 @@ static void test_weights(void **state)
     }
 }
 
+/* A filter position's number of a stem, and where it lies over blocks by the definition in cuda_stem.h. */
+static int64_t stem_place(const cr_stem_job *job, int64_t out, int64_t c, int64_t ky, int64_t kx)
+{
+    double before = ceil((double)job->padding / 2);
+    int64_t at[2] = {ky - job->padding, kx - job->padding}, block[2], of_two[2];
+    for (int i = 0; i < 2; i++) {
+        block[i] = (int64_t)(floor((double)at[i] / 2) + before);
+        of_two[i] = (at[i] + 2 * job->padding) % 2;
+    }
+    return (((out * job->wide + block[0]) * job->wide + block[1]) * 4 + of_two[0] * 2 + of_two[1]) * CR_BLOCK_PIXEL + c;
+}
+
+static void judge_stem(int64_t kernel, int64_t padding, bool bf16)
+{
+    enum {
+        OUT = 5,
+        PADDED = 8,
+        IN = 3
+    };
+    cr_conv_shape shape = {.kernel = kernel, .padding = padding};
+    cr_stem_shape(&shape);
+    cr_stem_job job = {.out = OUT,
+                       .in = IN,
+                       .out_padded = PADDED,
+                       .kernel = kernel,
+                       .padding = padding,
+                       .wide = shape.kernel,
+                       .bf16 = bf16};
+    int64_t n = OUT * IN * kernel * kernel, n_packed = PADDED * job.wide * job.wide * CR_BLOCK_CHANNELS, n_found = 0;
+    float *state = random_floats(n, 1), *back = random_floats(n, 2);
+    void *packed = make_values(n_packed, bf16, false, 3);
+    job.state = to_device(state, (size_t)n * 4);
+    job.packed = to_device(packed, bytes_of(n_packed, bf16));
+    cr_kernel_stem_pack(&job, cuda_case_stream());
+    from_device(job.packed, packed, bytes_of(n_packed, bf16));
+    job.packed = to_device(packed, bytes_of(n_packed, bf16));
+    cudaFree(job.state);
+    job.state = to_device(back, (size_t)n * 4);
+    cr_kernel_stem_unpack(&job, cuda_case_stream());
+    from_device(job.state, back, (size_t)n * 4);
+    cudaFree(job.packed);
+    for (int64_t i = 0; i < n; i++) {
+        float want = state[i];
+        cr_one_store(&want, 0, want, bf16);
+        want = cr_one_load(&want, 0, bf16);
+        int64_t at =
+            stem_place(&job, i / kernel / kernel / IN, i / kernel / kernel % IN, i / kernel % kernel, i % kernel);
+        assert_true(at < n_packed && cr_one_load(packed, at, bf16) == want && back[i] == want);
+    }
+    for (int64_t i = 0; i < n_packed; i++)
+        n_found += cr_one_load(packed, i, bf16) != 0;
+    assert_int_equal(n_found, n); /* all else is padding */
+    free(state);
+    free(back);
+    free(packed);
+}
+
+static void test_stem(void **state)
+{
+    (void)state;
+    const int64_t cases[][2] = {{7, 3}, {3, 1}, {5, 2}, {2, 1}, {4, 1}, {1, 0}, {8, 3}, {6, 2}, {3, 0}};
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++)
+        judge_stem(cases[i / 2][0], cases[i / 2][1], i % 2);
+}
+
 /* ---- dense layers ---- */
 
 static void judge_product(int64_t m, int64_t n, int64_t k, int kind)
@@ -196,7 +262,8 @@ static void test_bias(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_average), cmocka_unit_test(test_weights),
-                                       cmocka_unit_test(test_product), cmocka_unit_test(test_bias)};
+                                       cmocka_unit_test(test_stem), cmocka_unit_test(test_product),
+                                       cmocka_unit_test(test_bias)};
     int opened = cuda_case_open();
     if (opened != 0)
         return opened;

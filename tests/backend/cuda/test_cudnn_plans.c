@@ -3,6 +3,7 @@
  * describes. And what a measurement would choose from can be made again from what is stored of it. What is shown is
  * that cuDNN accepts the graphs and names such engines; that they are right and fast only a GPU can show. */
 #include "crisol/net.h"
+#include "cuda_stem.h"
 #include "cudnn_plan.h"
 #include "suite_nets.h"
 
@@ -62,6 +63,8 @@ static cr_conv_shape shape_of(const cr_net *net, const cr_layer *layer, int64_t 
     shape.stride = layer->stride;
     shape.padding = layer->padding;
     shape.bf16 = bf16;
+    if (layer->src == CR_VALUE_IMAGE && cr_stem_fits(net))
+        cr_stem_shape(&shape);
     return shape;
 }
 

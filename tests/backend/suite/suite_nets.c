@@ -206,6 +206,17 @@ static void build_raw_table(builder *b)
     dense(b, b->at, 2, PLAIN);
 }
 
+/* Stems over an even number of pixels, which a backend may take in blocks; both read one image. */
+static void build_even_stems(builder *b)
+{
+    start(b, 14, 0);
+    int one = conv_bn(b, CR_VALUE_IMAGE, 6, 3, 2, -1, RELU);
+    int two = conv_bn(b, CR_VALUE_IMAGE, 6, 5, 2, one, RELU);
+    conv_bn(b, two, 10, 3, 1, -1, RELU);
+    average_pool(b);
+    dense(b, b->at, 3, PLAIN);
+}
+
 static const struct {
     const char *name;
     void (*build)(builder *b);
@@ -219,7 +230,8 @@ static const struct {
             {"wide, one sample", build_wide, 1},
             {"table only, dropout", build_metadata, 5},
             {"image and table", build_fusion, 4},
-            {"raw table columns", build_raw_table, 2}};
+            {"raw table columns", build_raw_table, 2},
+            {"two even stems", build_even_stems, 3}};
 
 int suite_n_nets(void)
 {

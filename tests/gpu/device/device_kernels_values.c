@@ -164,6 +164,7 @@ static cr_status measure_pixels(kernels *k)
     void *augments = NULL;
     cr_augment_job job = {.images = k->values[0],
                           .out = k->values[1],
+                          .blocks = true,
                           .n = k->n,
                           .size = KERNELS_SIDE,
                           .bf16 = true,
@@ -177,9 +178,9 @@ static cr_status measure_pixels(kernels *k)
     CR_TRY(kernels_take(k, k->n * (int64_t)sizeof *job.plans, KERNELS_ZEROS, &job.plans));
     CR_TRY(kernels_take(k, k->n * (int64_t)sizeof *drawn, KERNELS_ZEROS, &augments));
     CR_TRY(cr_memory_write(k->memory, (float *)drawn, k->n * (int64_t)sizeof *drawn / 4, augments));
-    CR_TRY(kernels_measure(k, "make_pixels", shape, pixels * (3 + 2 * CR_EIGHT), augment, &job));
+    CR_TRY(kernels_measure(k, "make_pixels", shape, pixels * (3 + 2 * CR_BLOCK_PIXEL), augment, &job));
     job.augments = augments;
-    CR_TRY(kernels_measure(k, "make_pixels_augmented", shape, pixels * (3 + 2 * CR_EIGHT), augment, &job));
+    CR_TRY(kernels_measure(k, "make_pixels_augmented", shape, pixels * (3 + 2 * CR_BLOCK_PIXEL), augment, &job));
 done:
     free(drawn);
     return status;
