@@ -10,6 +10,7 @@
 #define CRISOL_BACKEND_H
 
 #include "crisol/augment.h"
+#include "crisol/buckets.h"
 #include "crisol/memory.h"
 #include "crisol/net.h"
 #include "crisol/optim.h"
@@ -41,10 +42,12 @@ typedef struct cr_program_params {
     bool training;       /* forward + backward with batch statistics; otherwise evaluation with running statistics */
     cr_precision precision;
     cr_convolution convolution;
-    int n_threads;     /* of this worker, ≥ 1; part of the arithmetic (oneDNN's weight gradients) */
-    int frozen_layers; /* training: the first so many layers of the net are frozen: their batch norms use the running
-                          statistics, and their part of the gradient, statistics too, is 0 */
-    bool profile;      /* time each layer (cr_program_times) */
+    int n_threads;      /* of this worker, ≥ 1; part of the arithmetic (oneDNN's weight gradients) */
+    int frozen_layers;  /* training: the first so many layers of the net are frozen: their batch norms use the running
+                           statistics, and their part of the gradient, statistics too, is 0 */
+    bool profile;       /* time each layer (cr_program_times) */
+    cr_buckets buckets; /* training: where a device's program sets marks, each where all of a bucket is written, for
+                           cr_memory_follow(); none: it sets none */
 } cr_program_params;
 
 typedef struct cr_loss {        /* weighted softmax cross-entropy with label smoothing, torch.nn.CrossEntropyLoss */

@@ -36,6 +36,9 @@ typedef struct cr_memory_ops {
     cr_status (*allocate_pinned)(const cr_memory *memory, int64_t n, const char *what, float **floats);
     void (*release_pinned)(const cr_memory *memory, float *floats);
     cr_status (*room)(const cr_memory *memory, int64_t *bytes); /* null: nobody counts */
+    const cr_memory *(*lane)(const cr_memory *memory);          /* null: there is none; otherwise all three */
+    cr_status (*follow)(const cr_memory *lane, int mark);
+    cr_status (*join)(const cr_memory *memory);
 } cr_memory_ops;
 
 struct cr_memory {
@@ -77,5 +80,15 @@ void cr_memory_release_pinned(const cr_memory *memory, float **floats);
 /* Bytes of a device's memory that are free now, for all processes on it together; 0 where nobody counts (the host's).
  */
 CR_NODISCARD cr_status cr_memory_room(const cr_memory *memory, int64_t *bytes);
+
+/* What may happen beside the memory's order goes into its *lane*: a memory over the same arrays, whose operations come
+ * one after the other and after what they follow, and otherwise whenever the device has time. Without one, the memory
+ * is its own lane, follows itself and needs no joining. */
+bool cr_memory_has_lane(const cr_memory *memory);
+const cr_memory *cr_memory_lane(const cr_memory *memory);
+/* The lane's next operations come after mark `mark` of the latest cr_program_train(): params.buckets in backend.h. */
+CR_NODISCARD cr_status cr_memory_follow(const cr_memory *lane, int mark);
+/* The memory's next operations come after all that the lane was given. */
+CR_NODISCARD cr_status cr_memory_join(const cr_memory *memory);
 
 #endif

@@ -10,6 +10,7 @@
 #ifndef CRISOL_NET_H
 #define CRISOL_NET_H
 
+#include "crisol/buckets.h"
 #include "crisol/status.h"
 
 #include <stdbool.h>
@@ -158,6 +159,9 @@ int cr_net_count_layers(const cr_net *net, const char *stage);
 /* Floats of the parameters, and of the statistics, of the net's first `n_layers` layers: both are the first of their
  * part of the state. */
 void cr_net_count_state(const cr_net *net, int n_layers, int64_t *n_params, int64_t *n_stats);
+
+/* The state cut between tensors into buckets of an eighth at least; what is left of the first layers is one more. */
+void cr_net_buckets(const cr_net *net, cr_buckets *buckets);
 
 /* Index of the tensor of this name, or -1. */
 int cr_net_find_tensor(const cr_net *net, const char *name);

@@ -7,11 +7,12 @@
  * memory (memory.h), which does the additions.
  *
  * Every step of it is elementwise, and an exchange is planned over a range of floats. So that it may overlap with
- * backward, a net's layers can be split into buckets, in reverse order ranges of the gradient: as soon as the last leaf
- * has written a bucket's range, the sum may run on that range alone, with the same bits. */
+ * backward, the gradient can be cut into buckets (buckets.h): as soon as the last leaf has written a bucket, the sum
+ * runs on that alone, with the same bits. */
 #ifndef CRISOL_REDUCE_H
 #define CRISOL_REDUCE_H
 
+#include "crisol/buckets.h"
 #include "crisol/comm.h"
 #include "crisol/memory.h"
 #include "crisol/status.h"
@@ -59,6 +60,7 @@ typedef struct cr_reducer_params {
                                number of ranks */
     cr_transport_kind transport; /* between ranks; none is opened in a group of one */
     const cr_memory *memory;     /* of the gradients; null: the host's */
+    cr_buckets buckets;          /* none: all at once; otherwise those of the programs that write the leaves */
 } cr_reducer_params;
 /* Leaves are shared among ranks by cr_share(W, size, rank); 1 ≤ size ≤ W, otherwise CR_BAD_CONFIG. Fails on all ranks
  * or on none; CR_INTERNAL when ranks disagree on n, W or reduction; CR_MISSING when NCCL
@@ -78,6 +80,15 @@ void cr_reducer_leaves(const cr_reducer *reducer, int worker, int64_t *begin,
  * (found before anything is sent: agree on the workers' status first, cr_comm_agree()) or the exchange failed.
  * Collective, blocking. */
 CR_NODISCARD cr_status cr_reducer_sum(cr_reducer *reducer, cr_workers *workers, const float **sum);
+
+/* With more than one bucket between ranks, the sum may begin when all leaves are queued and before they are written: it
+ * goes into the memory's lane, behind the programs' marks, and cr_reducer_sum() waits for what is left of it. Agree on
+ * all that can fail before, as there. Errors: as there. Collective. */
+bool cr_reducer_overlaps(const cr_reducer *reducer);
+CR_NODISCARD cr_status cr_reducer_begin(cr_reducer *reducer, cr_workers *workers);
+/* After a failure behind cr_reducer_begin(): others may never come to what was begun, so it is given up, and the
+ * reducer is of no more use. Local. */
+void cr_reducer_abandon(cr_reducer *reducer);
 
 /* What moves the bytes: "MPI", "MPI through host memory", "NCCL 2.28.9", or "none". */
 const char *cr_reducer_transport(const cr_reducer *reducer);

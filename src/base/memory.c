@@ -72,3 +72,23 @@ cr_status cr_memory_room(const cr_memory *memory, int64_t *bytes)
     *bytes = 0;
     return memory->ops->room ? memory->ops->room(memory, bytes) : CR_OK;
 }
+
+bool cr_memory_has_lane(const cr_memory *memory)
+{
+    return memory->ops->lane;
+}
+
+const cr_memory *cr_memory_lane(const cr_memory *memory)
+{
+    return memory->ops->lane ? memory->ops->lane(memory) : memory;
+}
+
+cr_status cr_memory_follow(const cr_memory *lane, int mark)
+{
+    return lane->ops->follow ? lane->ops->follow(lane, mark) : CR_OK;
+}
+
+cr_status cr_memory_join(const cr_memory *memory)
+{
+    return memory->ops->join ? memory->ops->join(memory) : CR_OK;
+}

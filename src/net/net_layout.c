@@ -140,6 +140,19 @@ void cr_net_count_state(const cr_net *net, int n_layers, int64_t *n_params, int6
     }
 }
 
+void cr_net_buckets(const cr_net *net, cr_buckets *buckets)
+{
+    int64_t end = net->n_params + net->n_stats, least = end / CR_MAX_BUCKETS;
+    *buckets = (cr_buckets){0};
+    for (int t = net->n_param_tensors - 1; t >= 0; t--) {
+        int64_t begin = net->tensors[t].offset;
+        if (begin > 0 && end - begin < least)
+            continue;
+        buckets->begin[buckets->n++] = begin;
+        end = begin;
+    }
+}
+
 int cr_net_find_tensor(const cr_net *net, const char *name)
 {
     for (int t = 0; t < net->n_tensors; t++)

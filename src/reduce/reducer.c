@@ -1,11 +1,5 @@
-/* A step's sum over ranks. Inside the rank the workers' nodes merge first, so that a rank sends one node a maximal
- * subtree. Then, chunk by chunk: everybody sends everybody their slices, and each adds what belongs to its own slice,
- * in the tree's order, into the buffer of its first node (the part of it that is never sent). At last the slices are
- * gathered in that same buffer. So besides the stacks there is only the receive buffer: a chunk for each node of the
- * other ranks. */
-#include "crisol/clock.h"
-#include "transport.h"
-#include "tree_plan.h"
+/* Creation of a reducer: what merges inside the rank, and how ranks exchange. */
+#include "reducer_parts.h"
 
 #include <stdlib.h>
 
@@ -16,33 +10,7 @@
 enum {
     DEVICE_CHUNK = 16 * CR_REDUCER_CHUNK, /* a device has no such cache, and each call to it costs more */
     MAX_WORKERS = 4096,
-    N_SHARED = 4 /* parameters that must be equal on all ranks */
-};
-
-struct cr_reducer {
-    cr_comm *comm;
-    cr_reducer_params params;
-    int rank, size;
-    int64_t begin, end;     /* this rank's leaves */
-    cr_tree_stack **stacks; /* [n_workers], null where a worker has no leaf */
-
-    /* inside the rank: the workers' nodes in order; slots are their places */
-    int n_held;
-    float **held;      /* [n_held] found anew each step */
-    cr_addition *adds; /* [n_adds] */
-    int n_adds;
-    cr_tree_mark kept[CR_TREE_MAX_NODES]; /* what is left after `adds`: this rank's nodes */
-    int n_kept;
-
-    /* between ranks; null at size 1, and all but the transport for LIBRARY */
-    cr_transport *transport;
-    cr_exchange *exchange;
-    float *receive;
-    float **operands;      /* [n_all] where each rank's node lies in the current chunk */
-    size_t *gather_counts; /* [2 × size] bytes and offsets of the slices */
-
-    int64_t sent_bytes;
-    double seconds;
+    N_SHARED = 5 /* parameters that must be equal on all ranks */
 };
 
 void cr_reducer_leaves(const cr_reducer *reducer, int worker, int64_t *begin, int64_t *end)
@@ -72,7 +40,7 @@ static cr_status check_params(const cr_comm *comm, const cr_reducer_params *p)
 static cr_status check_agreement(cr_comm *comm, const cr_reducer_params *p)
 {
     cr_status status = CR_OK;
-    int64_t mine[N_SHARED] = {p->n, p->n_leaves, p->reduction, p->transport};
+    int64_t mine[N_SHARED] = {p->n, p->n_leaves, p->reduction, p->transport, p->buckets.n};
     size_t bytes = (size_t)cr_comm_size(comm) * sizeof mine;
     int64_t(*all)[N_SHARED] = malloc(bytes);
     CR_TRY(cr_comm_agree(comm, all ? CR_OK : cr_fail_memory("the ranks' parameters", bytes)));
@@ -123,23 +91,55 @@ done:
     return status;
 }
 
-static cr_status create_exchange(cr_reducer *reducer)
+static void place_buckets(cr_reducer *reducer)
+{
+    const cr_reducer_params *p = &reducer->params;
+    bool cut = reducer->size > 1 && p->buckets.n > 1;
+    reducer->n_buckets = cut ? p->buckets.n : 1;
+    reducer->buckets[0].end = p->n;
+    for (int b = 0; cut && b < p->buckets.n; b++)
+        reducer->buckets[b] =
+            (cr_reducer_bucket){.begin = p->buckets.begin[b], .end = cr_bucket_end(&p->buckets, b, p->n)};
+    reducer->memory = cut ? cr_memory_lane(p->memory) : p->memory;
+    for (int w = 0; cut && w < p->n_workers; w++)
+        if (reducer->stacks[w])
+            cr_tree_stack_defer(reducer->stacks[w]);
+}
+
+static cr_status create_bucket(const cr_reducer *reducer, cr_reducer_bucket *bucket)
 {
     const cr_reducer_params *p = &reducer->params;
     cr_status status = CR_OK;
     size_t ranks = (size_t)reducer->size;
     int64_t chunk = cr_memory_is_host(p->memory) ? CR_REDUCER_CHUNK : DEVICE_CHUNK;
-    CR_TRY(cr_exchange_create(p->n, p->n_leaves, reducer->size, reducer->rank, chunk, &reducer->exchange));
-    const cr_exchange *x = reducer->exchange;
-    CR_TRY(cr_memory_allocate(p->memory, cr_exchange_receive_floats(x), "received gradients", &reducer->receive));
-    reducer->operands = calloc((size_t)x->n_all, sizeof *reducer->operands);
-    reducer->gather_counts = calloc(2 * ranks, sizeof *reducer->gather_counts);
-    if (!reducer->operands || !reducer->gather_counts)
-        return cr_fail_memory("the reducer's tables", (size_t)x->n_all * sizeof *reducer->operands);
+    CR_TRY(cr_exchange_create(bucket->end - bucket->begin, p->n_leaves, reducer->size, reducer->rank, chunk,
+                              &bucket->exchange));
+    bucket->gather_counts = calloc(2 * ranks, sizeof *bucket->gather_counts);
+    if (!bucket->gather_counts)
+        return cr_fail_memory("the reducer's tables", 2 * ranks * sizeof *bucket->gather_counts);
+    const int64_t *slice = bucket->exchange->slice;
     for (int r = 0; r < reducer->size; r++) {
-        reducer->gather_counts[r] = (size_t)(x->slice[r + 1] - x->slice[r]) * sizeof(float);
-        reducer->gather_counts[ranks + (size_t)r] = (size_t)x->slice[r] * sizeof(float);
+        bucket->gather_counts[r] = (size_t)(slice[r + 1] - slice[r]) * sizeof(float);
+        bucket->gather_counts[ranks + (size_t)r] = (size_t)slice[r] * sizeof(float);
     }
+done:
+    return status;
+}
+
+static cr_status create_exchange(cr_reducer *reducer)
+{
+    cr_status status = CR_OK;
+    int64_t most = 0;
+    for (int b = 0; b < reducer->n_buckets; b++) {
+        CR_TRY(create_bucket(reducer, &reducer->buckets[b]));
+        int64_t receives = cr_exchange_receive_floats(reducer->buckets[b].exchange);
+        most = receives > most ? receives : most;
+    }
+    size_t n_all = (size_t)reducer->buckets[0].exchange->n_all;
+    CR_TRY(cr_memory_allocate(reducer->params.memory, most, "received gradients", &reducer->receive));
+    reducer->operands = calloc(n_all, sizeof *reducer->operands);
+    if (!reducer->operands)
+        return cr_fail_memory("the reducer's tables", n_all * sizeof *reducer->operands);
 done:
     return status;
 }
@@ -157,6 +157,8 @@ cr_status cr_reducer_create(cr_comm *comm, const cr_reducer_params *params, cr_r
             made->params.memory = cr_memory_host();
         cr_share(params->n_leaves, made->size, made->rank, &made->begin, &made->end);
         status = create_local(made);
+        if (status == CR_OK)
+            place_buckets(made);
         if (status == CR_OK && made->size > 1 && params->reduction == CR_REDUCTION_ORDERED)
             status = create_exchange(made);
     } else {
@@ -164,7 +166,7 @@ cr_status cr_reducer_create(cr_comm *comm, const cr_reducer_params *params, cr_r
     }
     status = cr_comm_agree(comm, status); /* all have one, or none has */
     if (status == CR_OK && made && made->size > 1)
-        status = cr_transport_open(comm, made->params.memory, params->transport, &made->transport);
+        status = cr_transport_open(comm, made->memory, params->transport, &made->transport);
     if (status != CR_OK)
         cr_reducer_destroy(&made);
     *reducer = made;
@@ -182,11 +184,13 @@ void cr_reducer_destroy(cr_reducer **reducer)
     free(r->stacks);
     free(r->held);
     free(r->adds);
-    cr_exchange_destroy(&r->exchange);
+    for (int b = 0; b < r->n_buckets; b++) {
+        cr_exchange_destroy(&r->buckets[b].exchange);
+        free(r->buckets[b].gather_counts);
+    }
     cr_memory_release(r->params.memory, &r->receive);
     cr_transport_close(&r->transport);
     free(r->operands);
-    free(r->gather_counts);
     free(r);
     *reducer = NULL;
 }
@@ -194,99 +198,6 @@ void cr_reducer_destroy(cr_reducer **reducer)
 cr_tree_stack *cr_reducer_stack(cr_reducer *reducer, int worker)
 {
     return reducer->stacks[worker];
-}
-
-static cr_status find_nodes(cr_reducer *reducer)
-{
-    int n_found = 0;
-    for (int w = 0; w < reducer->params.n_workers; w++) {
-        const cr_tree_node *nodes;
-        const cr_tree_stack *stack = reducer->stacks[w];
-        if (!stack)
-            continue;
-        if (!cr_tree_stack_is_full(stack))
-            return cr_fail(CR_INTERNAL, "worker %d of rank %d did not push all its micro-batches", w, reducer->rank);
-        int n_nodes = cr_tree_stack_nodes(stack, &nodes);
-        for (int j = 0; j < n_nodes; j++)
-            reducer->held[n_found++] = nodes[j].data;
-    }
-    return CR_OK;
-}
-
-static cr_status sum_chunk(cr_reducer *reducer, cr_workers *workers, int64_t c)
-{
-    cr_exchange *x = reducer->exchange;
-    cr_status status = CR_OK;
-    int size = reducer->size;
-    float *root = reducer->held[reducer->kept[0].slot];
-    for (int round = 0; round < x->n_rounds; round++) {
-        cr_exchange_moves(x, c, round);
-        const float *node = round < reducer->n_kept ? reducer->held[reducer->kept[round].slot] : NULL;
-        CR_TRY(reducer->transport->ops->alltoallv(reducer->transport, node, x->counts, x->counts + size,
-                                                  reducer->receive, x->counts + 2 * size, x->counts + 3 * size));
-        for (int r = 0; r < size; r++)
-            reducer->sent_bytes += (int64_t)x->counts[r];
-    }
-    for (int r = 0; r < size; r++) {
-        for (int j = 0; j < x->n_nodes[r]; j++)
-            reducer->operands[x->first_node[r] + j] = r == reducer->rank
-                                                          ? reducer->held[reducer->kept[j].slot] + x->chunk_begin
-                                                          : reducer->receive + cr_exchange_receive_offset(x, r, j);
-    }
-    CR_TRY(cr_memory_add(reducer->params.memory, workers, x->adds, x->n_adds, reducer->operands, root + x->chunk_begin,
-                         x->chunk_end - x->chunk_begin));
-done:
-    return status;
-}
-
-static cr_status sum_ranks_ordered(cr_reducer *reducer, cr_workers *workers)
-{
-    cr_status status = CR_OK;
-    float *root = reducer->held[reducer->kept[0].slot];
-    for (int64_t c = 0; c < reducer->exchange->n_chunks; c++)
-        CR_TRY(sum_chunk(reducer, workers, c));
-    CR_TRY(reducer->transport->ops->allgatherv(reducer->transport, root, reducer->gather_counts,
-                                               reducer->gather_counts + reducer->size));
-    reducer->sent_bytes += (int64_t)reducer->gather_counts[reducer->rank] * (reducer->size - 1);
-done:
-    return status;
-}
-
-/* The rank's nodes left to right, then the library's sum. */
-static cr_status sum_ranks_library(cr_reducer *reducer, cr_workers *workers)
-{
-    cr_status status = CR_OK;
-    const cr_reducer_params *p = &reducer->params;
-    cr_addition rest[CR_TREE_MAX_NODES];
-    for (int j = 1; j < reducer->n_kept; j++)
-        rest[j - 1] = (cr_addition){reducer->kept[0].slot, reducer->kept[j].slot};
-    CR_TRY(cr_memory_add(p->memory, workers, rest, reducer->n_kept - 1, reducer->held, NULL, p->n));
-    CR_TRY(reducer->transport->ops->sum_unordered(reducer->transport, reducer->held[reducer->kept[0].slot], p->n));
-    /* what a library sends is its secret; this is the least that an all-reduce can do with */
-    reducer->sent_bytes += 2 * (reducer->size - 1) * (p->n * (int64_t)sizeof(float) / reducer->size);
-done:
-    return status;
-}
-
-cr_status cr_reducer_sum(cr_reducer *reducer, cr_workers *workers, const float **sum)
-{
-    cr_status status = CR_OK;
-    double start_s = cr_clock_s();
-    *sum = NULL;
-    reducer->sent_bytes = 0;
-    CR_TRY(find_nodes(reducer));
-    CR_TRY(cr_memory_add(reducer->params.memory, workers, reducer->adds, reducer->n_adds, reducer->held, NULL,
-                         reducer->params.n));
-    if (reducer->size > 1 && reducer->params.reduction == CR_REDUCTION_ORDERED)
-        CR_TRY(sum_ranks_ordered(reducer, workers));
-    else if (reducer->size > 1)
-        CR_TRY(sum_ranks_library(reducer, workers));
-    if (reducer->size > 1)
-        CR_TRY(cr_transport_wait(reducer->transport));
-    *sum = reducer->held[reducer->kept[0].slot];
-done:
-    reducer->seconds = cr_clock_s() - start_s;
-    return cr_comm_fail_alone(reducer->comm, status);
 }
 
 const char *cr_reducer_transport(const cr_reducer *reducer)

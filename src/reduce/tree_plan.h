@@ -34,6 +34,12 @@ int cr_tree_cover(int64_t n_leaves, int64_t begin, int64_t end, cr_tree_mark mar
 /* All leaves of the step are pushed. */
 bool cr_tree_stack_is_full(const cr_tree_stack *stack);
 
+/* From now on the merges of the last leaf of a step are left for cr_tree_stack_merge(), which makes them for floats
+ * [begin, begin + n), in the order of `memory`: the stack's, or its lane. */
+void cr_tree_stack_defer(cr_tree_stack *stack);
+CR_NODISCARD cr_status cr_tree_stack_merge(cr_tree_stack *stack, const cr_memory *memory, cr_workers *workers,
+                                           int64_t begin, int64_t n);
+
 /* How ranks exchange. Every rank owns one slice of the n floats; a slice is treated in pieces ("chunks") so that what
  * is received stays small. In round j of a chunk every rank sends the others their slices of its j-th node. */
 typedef struct cr_exchange {

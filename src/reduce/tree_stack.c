@@ -1,6 +1,7 @@
 #include "tree_plan.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct cr_tree_stack {
     const cr_memory *memory;
@@ -13,6 +14,9 @@ struct cr_tree_stack {
     cr_tree_node nodes[CR_TREE_MAX_NODES]; /* the same for callers */
     float *buffers[CR_TREE_MAX_NODES];     /* [n_buffers][n] */
     bool used[CR_TREE_MAX_NODES];          /* [n_buffers] */
+    bool defers;
+    cr_addition deferred[CR_TREE_MAX_NODES]; /* those of the last leaf */
+    int n_deferred;
 };
 
 /* Most buffers in use at once, the leaf being written included. */
@@ -72,6 +76,7 @@ void cr_tree_stack_reset(cr_tree_stack *stack)
     stack->next = stack->begin;
     stack->leaf = -1;
     stack->n_marks = 0;
+    stack->n_deferred = 0;
     for (int b = 0; b < stack->n_buffers; b++)
         stack->used[b] = false;
 }
@@ -96,7 +101,13 @@ cr_status cr_tree_stack_push(cr_tree_stack *stack)
     cr_tree_mark leaf = {0, stack->next++, stack->leaf};
     stack->leaf = -1;
     int n_adds = cr_tree_append(stack->n_leaves, leaf, stack->marks, &stack->n_marks, adds);
-    cr_status status = cr_memory_add(stack->memory, NULL, adds, n_adds, stack->buffers, NULL, stack->n);
+    cr_status status = CR_OK;
+    if (stack->defers && cr_tree_stack_is_full(stack)) {
+        memcpy(stack->deferred, adds, (size_t)n_adds * sizeof *adds);
+        stack->n_deferred = n_adds;
+    } else {
+        status = cr_memory_add(stack->memory, NULL, adds, n_adds, stack->buffers, NULL, stack->n);
+    }
     for (int i = 0; i < n_adds; i++)
         stack->used[adds[i].right] = false;
     for (int i = 0; i < stack->n_marks; i++) {
@@ -104,6 +115,20 @@ cr_status cr_tree_stack_push(cr_tree_stack *stack)
         stack->nodes[i] = (cr_tree_node){mark->level, mark->index, stack->buffers[mark->slot]};
     }
     return status;
+}
+
+void cr_tree_stack_defer(cr_tree_stack *stack)
+{
+    stack->defers = true;
+}
+
+cr_status cr_tree_stack_merge(cr_tree_stack *stack, const cr_memory *memory, cr_workers *workers, int64_t begin,
+                              int64_t n)
+{
+    float *parts[CR_TREE_MAX_NODES];
+    for (int b = 0; b < stack->n_buffers; b++)
+        parts[b] = stack->buffers[b] + begin;
+    return cr_memory_add(memory, workers, stack->deferred, stack->n_deferred, parts, NULL, n);
 }
 
 int cr_tree_stack_nodes(const cr_tree_stack *stack, const cr_tree_node **nodes)

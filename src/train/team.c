@@ -18,6 +18,8 @@ cr_status cr_team_create(const cr_session *session, int64_t n_wanted, int64_t n_
     memset(team, 0, sizeof *team);
     team->session = session;
     team->profile = profile;
+    if (cr_comm_size(session->comm) > 1 && cr_memory_has_lane(cr_backend_memory(session->backend)))
+        cr_net_buckets(session->net, &team->buckets);
     int64_t n = n_wanted > 0 ? n_wanted : default_workers(session);
     if (!cr_memory_is_host(cr_backend_memory(session->backend)))
         n = 1; /* a device's worker is its queue */
@@ -67,6 +69,8 @@ static cr_status compile(cr_team *team, int worker, bool training, cr_program **
 {
     cr_program_params params = cr_team_params(team->session, training, team->frozen_layers);
     params.profile = team->profile && worker == 0;
+    if (training)
+        params.buckets = team->buckets;
     return cr_program_create(team->session->backend, team->session->net, &params, program);
 }
 
@@ -149,13 +153,26 @@ static cr_status train_worker(void *context, int worker)
         if (status != CR_OK)
             return status;
     }
-    return cr_program_wait(work->team->train_programs[worker]);
+    return CR_OK;
 }
 
 cr_status cr_team_train(cr_team *team, const cr_team_step *step)
 {
     training work = {team, step};
     return cr_workers_run(team->workers, train_worker, &work);
+}
+
+static cr_status wait_worker(void *context, int worker)
+{
+    const cr_team *team = context;
+    return cr_program_wait(team->train_programs[worker]);
+}
+
+cr_status cr_team_wait(cr_team *team)
+{
+    if (cr_memory_is_host(cr_backend_memory(team->session->backend)))
+        return CR_OK; /* training was done when it returned */
+    return cr_workers_run(team->workers, wait_worker, team);
 }
 
 typedef struct evaluation {

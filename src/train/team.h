@@ -14,6 +14,7 @@ typedef struct cr_team {
     int n_workers;
     bool profile;
     int frozen_layers;           /* of train_programs */
+    cr_buckets buckets;          /* of the gradient; none where its sum over ranks has nothing to overlap with */
     cr_program **train_programs; /* [n_workers], null before cr_team_compile_training */
     cr_program **eval_programs;  /* [n_workers], made by the first evaluation */
 } cr_team;
@@ -43,7 +44,9 @@ typedef struct cr_team_step { /* one training step of this rank's micro-batches 
     float *logits;       /* [batch->n, n_classes], out */
     double *losses;      /* [batch->n], out: numerators */
 } cr_team_step;
+/* Returns when all of it is queued; logits, losses and what went wrong are there when it is waited for. */
 CR_NODISCARD cr_status cr_team_train(cr_team *team, const cr_team_step *step);
+CR_NODISCARD cr_status cr_team_wait(cr_team *team);
 
 /* Logits [n_micro_batches · eval_batch, n_classes] of `n_micro_batches` ≤ n_workers evaluation micro-batches of a
  * split, one a worker. */

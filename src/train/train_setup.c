@@ -170,7 +170,8 @@ cr_status cr_trainer_create(cr_comm *comm, const cr_train_options *options, cr_t
                                    .n_workers = trainer->team.n_workers,
                                    .reduction = (cr_reduction)options->config->train.reduction,
                                    .transport = cr_device_transport(options->config, trainer->session.ranks_per_device),
-                                   .memory = trainer->state.memory};
+                                   .memory = trainer->state.memory,
+                                   .buckets = trainer->team.buckets};
     CR_TRY(cr_reducer_create(comm, &reduction, &trainer->reducer));
 done:
     return status;

@@ -14,7 +14,8 @@ void cr_trainer_request(cr_trainer *trainer, int64_t step_in_epoch)
     cr_loader_request(trainer->loader, trainer->order + at, trainer->n_local);
 }
 
-/* The rank's own part: its samples through forward and backward, their gradients into the tree. */
+/* The rank's own part: its samples through forward and backward, their gradients into the tree. A device has all of it
+ * queued then. */
 static cr_status compute(cr_trainer *trainer, const cr_loss *loss)
 {
     cr_loaded batch;
@@ -47,6 +48,19 @@ static cr_status compute(cr_trainer *trainer, const cr_loss *loss)
                          .losses = trainer->losses};
     CR_TRY(cr_team_train(&trainer->team, &work));
     trainer->times.compute += cr_clock_s() - loaded;
+done:
+    return status;
+}
+
+/* Where the ranks' sum overlaps with what a device has queued, it begins now: they agree first that they all came so
+ * far, since whoever takes part in it waits for the others. */
+static cr_status begin_sum(cr_trainer *trainer, cr_status *mine)
+{
+    cr_status status = CR_OK;
+    if (!cr_reducer_overlaps(trainer->reducer))
+        return CR_OK;
+    CR_TRY(cr_comm_agree(trainer->comm, *mine));
+    *mine = cr_reducer_begin(trainer->reducer, trainer->team.workers);
 done:
     return status;
 }
@@ -159,6 +173,11 @@ cr_status cr_trainer_step(cr_trainer *trainer)
     cr_status mine = compute(trainer, &loss);
     if (mine == CR_OK)
         mine = cr_trainer_settle(trainer, false);
+    double queued = cr_clock_s();
+    CR_TRY(begin_sum(trainer, &mine));
+    if (mine == CR_OK)
+        mine = cr_team_wait(&trainer->team);
+    trainer->times.compute += cr_clock_s() - queued;
     CR_TRY(exchange_rows(trainer, mine));
     CR_TRY(add_rows(trainer, loss.weight_sum));
     CR_TRY(apply_gradient(trainer));
@@ -170,5 +189,7 @@ cr_status cr_trainer_step(cr_trainer *trainer)
     trainer->step++;
     CR_TRY(journal_step(trainer, lr));
 done:
+    if (status != CR_OK && cr_reducer_overlaps(trainer->reducer))
+        cr_reducer_abandon(trainer->reducer);
     return status;
 }

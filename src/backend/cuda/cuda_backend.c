@@ -85,14 +85,7 @@ static void destroy_backend(cr_backend **backend)
     if (cuda) {
         cudaSetDevice(cuda->device);
         cr_cudnn_handle_destroy(cuda);
-        cudaStream_t streams[] = {cuda->stream, cuda->copies, cuda->capture, cuda->side};
-        for (size_t s = 0; s < sizeof streams / sizeof *streams; s++)
-            if (streams[s])
-                cudaStreamDestroy(streams[s]);
-        if (cuda->forked)
-            cudaEventDestroy(cuda->forked);
-        if (cuda->joined)
-            cudaEventDestroy(cuda->joined);
+        cr_cuda_streams_close(cuda);
         cudaFreeHost(cuda->sum);
         cudaFree(cuda->sum_work);
         cudaFree(cuda->spans);
@@ -145,35 +138,18 @@ static const cr_backend_ops cuda_ops = {.name = "cuda",
                                         .use_plans = use_plans,
                                         .keeps_images = true};
 
-/* Streams of their own, which the default stream does not hold up. What is on the side waits where both want the same
- * multiprocessors: nobody waits for it but the end. */
-static cr_status open_streams(cr_cuda *cuda)
-{
-    cr_status status = CR_OK;
-    int lowest = 0, highest = 0;
-    CR_TRY(cr_cuda_check(cudaDeviceGetStreamPriorityRange(&lowest, &highest), "a stream"));
-    cudaStream_t *streams[] = {&cuda->stream, &cuda->copies, &cuda->capture, &cuda->side};
-    for (size_t s = 0; s < sizeof streams / sizeof *streams; s++)
-        CR_TRY(cr_cuda_check(cudaStreamCreateWithPriority(streams[s], cudaStreamNonBlocking,
-                                                          streams[s] == &cuda->side ? lowest : highest),
-                             "a stream"));
-    CR_TRY(cr_cuda_check(cudaEventCreateWithFlags(&cuda->forked, cudaEventDisableTiming), "an event"));
-    CR_TRY(cr_cuda_check(cudaEventCreateWithFlags(&cuda->joined, cudaEventDisableTiming), "an event"));
-done:
-    return status;
-}
-
 static cr_status open_device(cr_cuda *cuda)
 {
     cr_status status = CR_OK;
     void *sum = NULL;
     CR_TRY(cr_cuda_check(cudaSetDevice(cuda->device), "opening it"));
-    CR_TRY(open_streams(cuda));
+    CR_TRY(cr_cuda_streams_open(cuda));
     CR_TRY(cr_cuda_check(cudaHostAlloc(&sum, sizeof *cuda->sum, cudaHostAllocDefault), "memory for a sum"));
     cuda->sum = sum;
     CR_TRY(cr_cudnn_handle_create(cuda));
     cr_cuda_note_library(cuda->target.library);
     cuda->memory = (cr_memory){.ops = &cr_cuda_memory_ops, .context = cuda, .queue = cuda->stream};
+    cuda->lane = (cr_memory){.ops = &cr_cuda_memory_ops, .context = cuda, .queue = cuda->exchange};
 done:
     return status;
 }

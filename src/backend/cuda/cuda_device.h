@@ -1,5 +1,5 @@
-/* The device as a backend holds it: one stream in whose order everything happens, one for copies of inputs, and one
- * beside it that weights' gradients take. */
+/* The device as a backend holds it: one stream in whose order everything happens, one for copies of inputs, one beside
+ * it that weights' gradients take, and the lane of its memory, for what ranks exchange meanwhile. */
 #ifndef CRISOL_BACKEND_CUDA_DEVICE_H
 #define CRISOL_BACKEND_CUDA_DEVICE_H
 
@@ -12,14 +12,17 @@ struct cudnnContext; /* cudnn.h's cudnnHandle_t points to it */
 
 typedef struct cr_cuda {
     int device;
-    cudaStream_t stream; /* all computing, and the memory's operations */
-    cudaStream_t copies; /* images on their way to the device */
-    cudaStream_t side;   /* weights' gradients, while `stream` goes on to the layer below */
+    cudaStream_t stream;   /* all computing, and the memory's operations */
+    cudaStream_t copies;   /* images on their way to the device */
+    cudaStream_t side;     /* weights' gradients, while `stream` goes on to the layer below */
+    cudaStream_t exchange; /* the lane's */
     cudaStream_t capture;
-    cudaEvent_t forked, joined; /* between the two */
+    cudaEvent_t forked, joined;        /* between stream and side */
+    cudaEvent_t marks[CR_MAX_BUCKETS]; /* of the latest training run */
+    cudaEvent_t exchanged;             /* what the lane was given when it was joined */
     struct cudnnContext *cudnn;
     pthread_mutex_t lock; /* programs and memory operations come one after the other */
-    cr_memory memory;
+    cr_memory memory, lane;
     double *sum;      /* pinned, of sum_of_squares */
     double *sum_work; /* the device's: cr_squares_work_bytes() and the sum */
     size_t sum_bytes;
@@ -33,6 +36,10 @@ typedef struct cr_cuda {
 
 /* CR_OK, or CR_INTERNAL with a line of what failed and why. */
 CR_NODISCARD cr_status cr_cuda_check(cudaError_t error, const char *what);
+
+/* Streams and events, of the thread's device. Closing accepts what failed to open. */
+CR_NODISCARD cr_status cr_cuda_streams_open(cr_cuda *cuda);
+void cr_cuda_streams_close(cr_cuda *cuda);
 
 /* Makes the device the calling thread's, and waits until no other thread uses the backend. */
 CR_NODISCARD cr_status cr_cuda_enter(cr_cuda *cuda);

@@ -1,10 +1,16 @@
-/* The device's memory as arrays of floats: include/crisol/memory.h. Everything happens in the stream's order. */
+/* The device's memory as arrays of floats, and its lane: include/crisol/memory.h. Each has a stream, in whose order
+ * everything happens. */
 #include "cuda_device.h"
 #include "kernels.h"
 
 static cr_cuda *cuda_of(const cr_memory *memory)
 {
     return memory->context;
+}
+
+static cudaStream_t stream_of(const cr_memory *memory)
+{
+    return memory->queue;
 }
 
 static size_t bytes_of(int64_t n)
@@ -39,9 +45,9 @@ static cr_status transfer(const cr_memory *memory, const float *from, int64_t n,
     cr_status status = cr_cuda_enter(cuda);
     if (status != CR_OK)
         return status;
-    status = cr_cuda_check(cudaMemcpyAsync(to, from, bytes_of(n), kind, cuda->stream), "a copy");
+    status = cr_cuda_check(cudaMemcpyAsync(to, from, bytes_of(n), kind, stream_of(memory)), "a copy");
     if (status == CR_OK && kind != cudaMemcpyDeviceToDevice) /* the host's array may be used at once */
-        status = cr_cuda_check(cudaStreamSynchronize(cuda->stream), "a copy");
+        status = cr_cuda_check(cudaStreamSynchronize(stream_of(memory)), "a copy");
     cr_cuda_leave(cuda);
     return status;
 }
@@ -67,7 +73,7 @@ static cr_status clear(const cr_memory *memory, int64_t n, float *floats)
     cr_status status = cr_cuda_enter(cuda);
     if (status != CR_OK)
         return status;
-    status = cr_cuda_check(cudaMemsetAsync(floats, 0, bytes_of(n), cuda->stream), "clearing memory");
+    status = cr_cuda_check(cudaMemsetAsync(floats, 0, bytes_of(n), stream_of(memory)), "clearing memory");
     cr_cuda_leave(cuda);
     return status;
 }
@@ -82,7 +88,7 @@ static cr_status add(const cr_memory *memory, cr_workers *workers, const cr_addi
         return status;
     for (int i = 0; i < n_adds; i++) {
         float *left = buffers[adds[i].left];
-        cr_kernel_add(n, left, buffers[adds[i].right], out && i == n_adds - 1 ? out : left, cuda->stream);
+        cr_kernel_add(n, left, buffers[adds[i].right], out && i == n_adds - 1 ? out : left, stream_of(memory));
     }
     status = cr_cuda_check(cudaGetLastError(), "an addition");
     cr_cuda_leave(cuda);
@@ -95,7 +101,7 @@ static cr_status poll(const cr_memory *memory, bool *done)
     cr_status status = cr_cuda_enter(cuda);
     if (status != CR_OK)
         return status;
-    cudaError_t error = cudaStreamQuery(cuda->stream);
+    cudaError_t error = cudaStreamQuery(stream_of(memory));
     *done = error != cudaErrorNotReady;
     if (error == cudaErrorNotReady)
         (void)cudaGetLastError();
@@ -141,6 +147,35 @@ static cr_status room(const cr_memory *memory, int64_t *bytes)
     return status;
 }
 
+static const cr_memory *lane(const cr_memory *memory)
+{
+    return &cuda_of(memory)->lane;
+}
+
+static cr_status follow(const cr_memory *memory, int mark)
+{
+    cr_cuda *cuda = cuda_of(memory);
+    cr_status status = cr_cuda_enter(cuda);
+    if (status != CR_OK)
+        return status;
+    status = cr_cuda_check(cudaStreamWaitEvent(stream_of(memory), cuda->marks[mark], 0), "a mark");
+    cr_cuda_leave(cuda);
+    return status;
+}
+
+static cr_status join(const cr_memory *memory)
+{
+    cr_cuda *cuda = cuda_of(memory);
+    cr_status status = cr_cuda_enter(cuda);
+    if (status != CR_OK)
+        return status;
+    status = cr_cuda_check(cudaEventRecord(cuda->exchanged, cuda->exchange), "an exchange");
+    if (status == CR_OK)
+        status = cr_cuda_check(cudaStreamWaitEvent(stream_of(memory), cuda->exchanged, 0), "an exchange");
+    cr_cuda_leave(cuda);
+    return status;
+}
+
 const cr_memory_ops cr_cuda_memory_ops = {.name = "cuda",
                                           .allocate = allocate,
                                           .release = release,
@@ -152,4 +187,7 @@ const cr_memory_ops cr_cuda_memory_ops = {.name = "cuda",
                                           .poll = poll,
                                           .allocate_pinned = allocate_pinned,
                                           .release_pinned = release_pinned,
-                                          .room = room};
+                                          .room = room,
+                                          .lane = lane,
+                                          .follow = follow,
+                                          .join = join};

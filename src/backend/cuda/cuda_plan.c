@@ -186,6 +186,7 @@ static cr_status plan_training(cr_cuda_program *program)
     for (int s = lowered->n_steps - 1; s >= 0; s--)
         CR_TRY(plan_backward(program, &lowered->steps[s], &above));
     use_on_side(program, above, 2 * lowered->n_steps + 1); /* the end */
+    cr_cuda_marks_place(program);
 done:
     return status;
 }

@@ -53,7 +53,8 @@ typedef struct cr_cuda_program {
     bool is_forked; /* while a run is queued: the side has work that the stream has not waited for */
     int64_t n_runs;
     double input_s;
-    cudaEvent_t before, after; /* profile */
+    cudaEvent_t before, after;      /* profile */
+    int mark_after[CR_MAX_BUCKETS]; /* [params.buckets.n] step, or n_steps: before the first one's backward */
 } cr_cuda_program;
 
 static inline int64_t cr_cuda_padded(int64_t channels)
@@ -78,6 +79,7 @@ typedef struct cr_cuda_run {
     cudaStream_t stream, side; /* the same: nothing overlaps */
     const float *state;
     float *gradient; /* null: evaluation */
+    bool captured;   /* into a graph */
 } cr_cuda_run;
 
 /* cuda_convolution.c */
@@ -90,6 +92,10 @@ void cr_cuda_convolution_prepare(const cr_cuda_run *run, const cr_step *step);
  */
 CR_NODISCARD cr_status cr_cuda_fork(const cr_cuda_run *run);
 CR_NODISCARD cr_status cr_cuda_join(const cr_cuda_run *run);
+
+/* cuda_marks.c: where marks belong, once the steps are planned; and those that belong behind a step's backward. */
+void cr_cuda_marks_place(cr_cuda_program *program);
+CR_NODISCARD cr_status cr_cuda_marks_set(const cr_cuda_run *run, int step);
 
 /* cuda_step.c */
 CR_NODISCARD cr_status cr_cuda_step_forward(const cr_cuda_run *run, const cr_step *step);

@@ -73,9 +73,13 @@ static cr_status queue(const cr_cuda_run *run)
                         .n = program->params.micro_batch,
                         .n_classes = net->n_classes};
     cr_kernel_loss(&loss, run->stream);
-    for (int s = program->lowered.n_steps - 1; s >= 0; s--)
-        if (program->lowered.steps[s].has_backward)
-            CR_TRY(queue_step(run, &program->lowered.steps[s], true));
+    CR_TRY(cr_cuda_marks_set(run, program->lowered.n_steps));
+    for (int s = program->lowered.n_steps - 1; s >= 0; s--) {
+        if (!program->lowered.steps[s].has_backward)
+            continue;
+        CR_TRY(queue_step(run, &program->lowered.steps[s], true));
+        CR_TRY(cr_cuda_marks_set(run, s));
+    }
     CR_TRY(cr_cuda_join(run));
 done:
     program->is_forked = false;
@@ -89,6 +93,7 @@ static cr_status capture(const cr_cuda_run *run, cudaGraphExec_t *captured)
     cudaGraph_t graph = NULL;
     cr_cuda_run recorded = *run;
     recorded.stream = stream;
+    recorded.captured = true;
     CR_TRY(cr_cuda_check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "a captured run"));
     status = queue(&recorded);
     cudaError_t ended = cudaStreamEndCapture(stream, &graph); /* also after a failure, or the stream stays unusable */

@@ -11,7 +11,8 @@ struct CUevent_st {
 };
 
 enum {
-    MAX_BRANCHES = 4
+    MAX_BRANCHES = 4,
+    MAX_MARKS = 16
 };
 
 typedef struct branch { /* what one stream had queued while it was captured, from number `from` on */
@@ -20,9 +21,17 @@ typedef struct branch { /* what one stream had queued while it was captured, fro
     emulated_op *ops;
 } branch;
 
+typedef struct mark { /* an event that each launch of a graph sets: behind operation `at` of a captured stream */
+    cudaEvent_t event;
+    cudaStream_t stream;
+    int64_t at;
+} mark;
+
 struct CUgraph_st { /* first that of the stream whose capture it was; then of those that had waited for it */
     branch branches[MAX_BRANCHES];
     int n;
+    mark marks[MAX_MARKS];
+    int n_marks;
 };
 
 struct CUgraphExec_st {
@@ -31,6 +40,8 @@ struct CUgraphExec_st {
 };
 
 static struct CUstream_st *streams;
+static mark captured_marks[MAX_MARKS]; /* of the capture under way */
+static int n_captured_marks;
 
 static void run_all(void)
 {
@@ -192,6 +203,18 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
     return cudaSuccess;
 }
 
+/* As the runtime: external events are those of a capture. */
+cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, unsigned flags)
+{
+    bool captured = stream->captured_from >= 0;
+    if (flags == cudaEventRecordDefault)
+        return cudaEventRecord(event, stream);
+    if (!captured || n_captured_marks == MAX_MARKS)
+        return cudaErrorInvalidValue;
+    captured_marks[n_captured_marks++] = (mark){event, stream, emulated_queued(stream)};
+    return cudaSuccess;
+}
+
 cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
     if (event->stream)
@@ -243,6 +266,9 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
     for (struct CUstream_st *s = streams; s; s = s->next)
         if (s != stream && s->captured_from >= 0 && s->leader == stream && !emulated_is_joined(stream, s))
             error = cudaErrorStreamCaptureUnjoined;
+    memcpy((*graph)->marks, captured_marks, sizeof captured_marks);
+    (*graph)->n_marks = n_captured_marks;
+    n_captured_marks = 0;
     take(stream, *graph);
     for (struct CUstream_st *s = streams; s; s = s->next)
         if (s->captured_from >= 0 && s->leader == stream && (*graph)->n < MAX_BRANCHES)
@@ -297,5 +323,11 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t run, cudaStream_t stream)
                                    .to_at = emulated_queued(run->streams[b])};
     for (int b = 0; b < run->graph.n; b++)
         emulated_replay(run->streams[b], run->graph.branches[b].ops, run->graph.branches[b].n, moves, run->graph.n);
+    for (int m = 0; m < run->graph.n_marks; m++) {
+        const mark *set = &run->graph.marks[m];
+        for (int b = 0; b < run->graph.n; b++)
+            if (moves[b].from == set->stream)
+                *set->event = (struct CUevent_st){moves[b].to, moves[b].to_at + set->at - moves[b].from_at};
+    }
     return cudaSuccess;
 }

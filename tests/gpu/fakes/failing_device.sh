@@ -65,7 +65,7 @@ done
 
 # and in the middle: what was saved goes on to the same end
 number=0
-for order in cudaGraphLaunch:5@1=719 cudaMemcpyAsync:40@0=719 cudaStreamSynchronize:9=719; do
+for order in cudaGraphLaunch:5@1=719 cudaMemcpyAsync:40@0=719 cudaStreamSynchronize:31=719; do
     number=$((number + 1))
     CRISOL_FAKE_FAIL=$order failing 70 'CUDA|GPU' "failed-$number"
     "${train[@]}" --output "$scratch/failed-$number"

@@ -73,7 +73,7 @@ done
 
 # in the middle of an exchange: the rank that finds it ends the job; the checkpoint of the first epoch is there
 number=0
-for order in Send:9@1=system GroupEnd:9@0=internal CommGetAsyncError:12@2=remote Broadcast:9@2=system Broadcast:9@1=hang; do
+for order in Send:21@1=system GroupEnd:21@0=internal CommGetAsyncError:12@2=remote Broadcast:29@2=system Broadcast:29@1=hang; do
     number=$((number + 1))
     name=failed-$number
     CRISOL_FAKE_NCCL=$order failing 70 'NCCL (failed|waited 2 s) in the .*\(exit code 70' \

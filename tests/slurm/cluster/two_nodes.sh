@@ -65,6 +65,10 @@ stop_cluster() {
     for pid in "${cluster_pids[@]}"; do
         kill -9 "$pid" 2>/dev/null || true
     done
+    # ranks of a job that a failed test leaves would train on
+    for pid in $(pgrep 'slurmstepd|crisol|slurm_script' || true); do
+        if tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null | grep -qxF "SLURM_CONF=$SLURM_CONF"; then kill -9 "$pid" 2>/dev/null || true; fi
+    done
 }
 
 start_cluster() { # FOLDER

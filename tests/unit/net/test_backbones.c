@@ -106,9 +106,34 @@ static void test_every_name_is_a_net(void **state)
     assert_non_null(strstr(cr_error_message(), "resnet18, resnet34, resnet50"));
 }
 
+/* They cover the state without a gap, begin at tensors, and all but the last hold an eighth at least. */
+static void test_buckets(void **state)
+{
+    (void)state;
+    for (int i = 0; cr_net_backbone_name(i); i++) {
+        cr_net *net = create(cr_net_backbone_name(i));
+        cr_buckets buckets;
+        cr_net_buckets(net, &buckets);
+        int64_t n = net->n_params + net->n_stats;
+        assert_in_range(buckets.n, 4, CR_MAX_BUCKETS);
+        assert_int_equal(buckets.begin[buckets.n - 1], 0);
+        for (int b = 0, n_found = 0; b < buckets.n; b++) {
+            int64_t begin = buckets.begin[b], end = cr_bucket_end(&buckets, b, n);
+            assert_true(begin < end && begin % 16 == 0);
+            assert_true(b == buckets.n - 1 || end - begin >= n / CR_MAX_BUCKETS);
+            for (int t = 0; t < net->n_param_tensors; t++)
+                n_found += net->tensors[t].offset == begin;
+            assert_int_equal(n_found, b + 1);
+            printf("%s: bucket %d of %.1f MB\n", cr_net_backbone_name(i), b, (double)(end - begin) * 4e-6);
+        }
+        cr_net_destroy(&net);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_resnet18), cmocka_unit_test(test_resnet34),
-                                       cmocka_unit_test(test_resnet50), cmocka_unit_test(test_every_name_is_a_net)};
+                                       cmocka_unit_test(test_resnet50), cmocka_unit_test(test_every_name_is_a_net),
+                                       cmocka_unit_test(test_buckets)};
     return cmocka_run_group_tests_name("backbones", tests, NULL, NULL);
 }

@@ -26,6 +26,7 @@ typedef struct trial {
     int n_workers; /* of rank 0; the others have other numbers */
     cr_reduction reduction;
     bool fenced;
+    cr_buckets buckets; /* begun before the sum is asked for, on odd steps */
     float roots[STEPS][MOST_FLOATS];
     atomic_int n_failures, n_wrong; /* calls that failed; floats that are not the root's */
 } trial;
@@ -76,17 +77,23 @@ static void rank_main(void *context, cr_comm *comm)
     fence *fenced = NULL;
     float values[MOST_FLOATS];
     cr_status status = CR_OK;
-    cr_reducer_params params = {
-        .n = t->n, .n_leaves = t->n_leaves, .n_workers = workers_of(t, cr_comm_rank(comm)), .reduction = t->reduction};
+    cr_reducer_params params = {.n = t->n,
+                                .n_leaves = t->n_leaves,
+                                .n_workers = workers_of(t, cr_comm_rank(comm)),
+                                .reduction = t->reduction,
+                                .buckets = t->buckets};
     if (t->fenced)
         CR_TRY(fence_create(&fenced));
     params.memory = t->fenced ? fence_memory(fenced) : cr_memory_host();
     CR_TRY(cr_workers_create(params.n_workers, &workers));
     CR_TRY(cr_reducer_create(comm, &params, &reducer));
+    t->n_failures += cr_reducer_overlaps(reducer) != (t->buckets.n > 1 && cr_comm_size(comm) > 1);
     for (uint64_t step = 0; step < STEPS; step++) {
         leaves l = {reducer, params.memory, t, step};
         const float *sum = NULL;
         CR_TRY(cr_workers_run(workers, write_leaves, &l));
+        if (cr_reducer_overlaps(reducer) && step % 2 == 1)
+            CR_TRY(cr_reducer_begin(reducer, workers));
         CR_TRY(cr_reducer_sum(reducer, workers, &sum));
         CR_TRY(cr_memory_read(params.memory, sum, t->n, values));
         for (int64_t i = 0; i < t->n; i++) {
@@ -148,6 +155,25 @@ static void a_memory_that_nobody_may_touch_gives_the_root(void **state)
                 t.roots[step][i] = plain_root(step, w, i);
         for (int ranks = 1; ranks <= w; ranks++)
             run_trial(&t, ranks);
+    }
+}
+
+/* Cuts at other places, some of which leave ranks without a slice; and both orders of asking. */
+static void any_buckets_give_the_root(void **state)
+{
+    (void)state;
+    for (int64_t w = 1; w <= 9; w++) {
+        trial t = {.n_leaves = w, .n = 1500 + w * 16, .n_workers = 1 + (int)w % 3, .fenced = w % 2};
+        for (uint64_t step = 0; step < STEPS; step++)
+            for (int64_t i = 0; i < t.n; i++)
+                t.roots[step][i] = plain_root(step, w, i);
+        for (t.buckets.n = 1; t.buckets.n <= CR_MAX_BUCKETS; t.buckets.n += 1 + (int)w % 2) {
+            for (int b = 0; b < t.buckets.n; b++) /* the first are short */
+                t.buckets.begin[b] = (t.n - b * b * 20 - 16) / 16 * 16;
+            t.buckets.begin[t.buckets.n - 1] = 0;
+            for (int ranks = 1; ranks <= w; ranks++)
+                run_trial(&t, ranks);
+        }
     }
 }
 
@@ -229,6 +255,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_number_of_ranks_and_workers_gives_the_root),
         cmocka_unit_test(a_memory_that_nobody_may_touch_gives_the_root),
+        cmocka_unit_test(any_buckets_give_the_root),
         cmocka_unit_test(short_gradients_work),
         cmocka_unit_test(the_librarys_sum_is_near),
         cmocka_unit_test(too_many_ranks_and_ranks_that_disagree_are_refused_on_all),
