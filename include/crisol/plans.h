@@ -25,10 +25,6 @@ typedef struct cr_conv_shape {
     bool winograd; /* float32: transforms that round more coarsely are allowed */
 } cr_conv_shape;
 
-/* Rows or columns of zeros behind x, of which there are `padding` before it: as many where that gives `out`, or what
- * `out` needs. Not in 0 … padding: such a convolution is none of ours. */
-int64_t cr_conv_padding_behind(const cr_conv_shape *shape, int64_t in, int64_t out);
-
 /* "forward of n 32, 64 x 56 x 56 to 128 x 28 x 28, kernel 3, stride 2, bf16", for messages. */
 void cr_conv_text(const cr_conv_shape *shape, cr_conv_pass pass, char *text, size_t bytes);
 

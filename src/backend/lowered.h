@@ -25,6 +25,7 @@ typedef enum cr_form {
 typedef struct cr_form_size {
     int64_t lanes; /* channels are padded to a multiple of it */
     size_t number_bytes;
+    int64_t border; /* rows and columns beside the value's own */
 } cr_form_size;
 
 typedef struct cr_forms { /* what a backend says about its own */

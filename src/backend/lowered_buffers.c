@@ -2,8 +2,9 @@
 
 int64_t cr_form_elements(const cr_lowered *lowered, cr_shape shape, cr_form form)
 {
-    int64_t lanes = lowered->forms.sizes[form].lanes;
-    return lowered->micro_batch * ((shape.channels + lanes - 1) / lanes * lanes) * shape.height * shape.width;
+    int64_t lanes = lowered->forms.sizes[form].lanes, border = lowered->forms.sizes[form].border;
+    return lowered->micro_batch * ((shape.channels + lanes - 1) / lanes * lanes) * (shape.height + border) *
+           (shape.width + border);
 }
 
 size_t cr_form_bytes(const cr_lowered *lowered, cr_shape shape, cr_form form)

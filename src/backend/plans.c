@@ -6,13 +6,6 @@
 
 #define CLOSE_ENOUGH 1.03 /* what repeated measurements of a kernel of some 20 us differ by */
 
-int64_t cr_conv_padding_behind(const cr_conv_shape *shape, int64_t in, int64_t out)
-{
-    if ((in + 2 * shape->padding - shape->kernel) / shape->stride + 1 == out)
-        return shape->padding;
-    return (out - 1) * shape->stride + shape->kernel - in - shape->padding;
-}
-
 void cr_conv_text(const cr_conv_shape *shape, cr_conv_pass pass, char *text, size_t bytes)
 {
     static const char *const passes[CR_CONV_N_PASSES] = {"forward", "gradient of the input", "gradient of the weights"};

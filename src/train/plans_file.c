@@ -68,9 +68,8 @@ static cr_status read_shape(const json_t *object, const char *where, cr_plan *pl
     if (pass == CR_CONV_N_PASSES)
         return cr_fail(CR_BAD_DATA, "%s: \"pass\" must be forward, data or weights", where);
     plan->pass = (cr_conv_pass)pass;
-    int64_t below = cr_conv_padding_behind(shape, shape->height, shape->out_height);
-    int64_t right = cr_conv_padding_behind(shape, shape->width, shape->out_width);
-    if (below < 0 || below > shape->padding || right < 0 || right > shape->padding)
+    if ((shape->height + 2 * shape->padding - shape->kernel) / shape->stride + 1 != shape->out_height ||
+        (shape->width + 2 * shape->padding - shape->kernel) / shape->stride + 1 != shape->out_width)
         return cr_fail(CR_BAD_DATA, "%s: its output is not what follows from its input", where);
 done:
     return status;

@@ -90,10 +90,15 @@ CR_HD static inline void mixed_pixel_of(const cr_augment_job *job, int64_t n, in
         out[c] = cr_mix_pixel(mix, y, x, out[c], partner[c]);
 }
 
-/* Eight numbers a thread: a pixel, or two neighbours of a block. */
+CR_HD static inline int64_t side_of(const cr_augment_job *job)
+{
+    return job->before + job->size / 2 + job->behind;
+}
+
+/* A thread makes eight numbers: a pixel, or two neighbours of a block. */
 CR_HD static inline int64_t eights_of(const cr_augment_job *job)
 {
-    return job->size * job->size / (job->blocks ? 2 : 1);
+    return job->blocks ? side_of(job) * side_of(job) * 2 : job->size * job->size;
 }
 
 CR_GRID_KERNEL(make_pixels, cr_augment_job)
@@ -101,12 +106,14 @@ CR_GRID_KERNEL(make_pixels, cr_augment_job)
     const int64_t i = CR_BLOCK_ROW * CR_THREADS + CR_THREAD, n = CR_BLOCK;
     if (i >= eights_of(&a))
         return;
-    const uint32_t at = (uint32_t)i, size = (uint32_t)a.size;
+    const int at = (int)i, size = (int)a.size;
     cr_eight out = {{0}};
     if (a.blocks) {
-        const uint32_t y = at / size * 2 + at % 2, x = at % size / 2 * 2;
-        for (uint32_t p = 0; p < 2; p++)
-            mixed_pixel_of(&a, n, y, x + p, out.v + p * CR_BLOCK_PIXEL);
+        const int side = (int)side_of(&a), before = (int)a.before;
+        const int y = (at / 2 / side - before) * 2 + at % 2, x = (at / 2 % side - before) * 2;
+        if (y >= 0 && y < size && x >= 0 && x < size)
+            for (int p = 0; p < 2; p++)
+                mixed_pixel_of(&a, n, y, x + p, out.v + p * CR_BLOCK_PIXEL);
     } else {
         mixed_pixel_of(&a, n, at / size, at % size, out.v);
     }

@@ -1,6 +1,5 @@
 /* A convolution step: the convolution itself, then norm, residual, ReLU and pooling by own kernels. */
 #include "cuda_program.h"
-#include "cuda_stem.h"
 
 static cr_norm_arrays arrays_of(const cr_cuda_program *program, const cr_step *step)
 {
@@ -95,15 +94,13 @@ static bool is_stem(const cr_cuda_program *program, const cr_step *step)
 static cr_stem_job stem_job(const cr_cuda_program *program, const cr_step *step)
 {
     const cr_layer *layer = step->layer;
-    cr_conv_shape shape = {.kernel = layer->kernel, .padding = layer->padding};
-    cr_stem_shape(&shape);
     int64_t out = step->convolution->shape.channels;
     return (cr_stem_job){.out = out,
                          .in = program->lowered.values[step->src].shape.channels,
                          .out_padded = cr_cuda_padded(out),
                          .kernel = layer->kernel,
                          .padding = layer->padding,
-                         .wide = shape.kernel,
+                         .wide = program->stem.kernel,
                          .bf16 = program->bf16};
 }
 

@@ -1,7 +1,6 @@
 /* Chooses every step's kernels and buffers: forward in order, then, for training, backward in reverse. */
 #include "cuda_choice.h"
 #include "cuda_program.h"
-#include "cuda_stem.h"
 
 #include <stdlib.h>
 
@@ -51,7 +50,7 @@ static cr_conv_shape conv_shape(const cr_cuda_program *program, const cr_step *s
                            .bf16 = program->bf16,
                            .winograd = program->params.convolution == CR_CONVOLUTION_AUTO};
     if (src->form == CR_FORM_INPUT)
-        cr_stem_shape(&shape);
+        cr_stem_shape(&program->stem, &shape);
     return shape;
 }
 
@@ -211,7 +210,11 @@ cr_status cr_cuda_plan(cr_cuda_program *program)
     cr_forms forms = {.sizes = {[CR_FORM_PLAIN] = {.lanes = 1, .number_bytes = sizeof(float)},
                                 [CR_FORM_SPATIAL] = {.lanes = cr_cuda_padded(1), .number_bytes = number_bytes},
                                 [CR_FORM_INPUT] = {.lanes = CR_BLOCK_PIXEL, .number_bytes = number_bytes}},
-                      .image = cr_stem_fits(program->net) ? CR_FORM_INPUT : CR_FORM_SPATIAL};
+                      .image = CR_FORM_SPATIAL};
+    if (program->bf16 && cr_stem_find(program->net, &program->stem)) { /* float32 computes on no tensor cores */
+        forms.image = CR_FORM_INPUT;
+        forms.sizes[CR_FORM_INPUT].border = 2 * (program->stem.before + program->stem.behind);
+    }
     CR_TRY(cr_net_lower(program->net, &program->params, &forms, lowered));
     CR_TRY(plan_inputs(program));
     for (int s = 0; s < lowered->n_steps; s++)

@@ -6,6 +6,7 @@
 #include "convolution_run.h"
 #include "cuda_device.h"
 #include "cuda_inputs.h"
+#include "cuda_stem.h"
 #include "kernels.h"
 #include "lowered.h"
 
@@ -38,6 +39,7 @@ typedef struct cr_cuda_program {
     cr_cuda *cuda;
     bool bf16; /* type of spatial values */
     cr_lowered lowered;
+    cr_stem stem;                  /* where the image is CR_FORM_INPUT */
     int losses;                    /* buffer, kept */
     int sums_work, factors_work;   /* buffers: partial sums of norms; k1, k2 */
     int workspace, side_workspace; /* buffers: of convolutions; of those on the side */

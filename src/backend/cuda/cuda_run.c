@@ -158,6 +158,8 @@ static void make_inputs(const cr_cuda_run *run, const cr_batch *batch, const uin
                               .plans = cr_cuda_buffer(program, program->sample_plans),
                               .out = cr_cuda_value_data(program, program->lowered.image),
                               .blocks = program->lowered.forms.image == CR_FORM_INPUT,
+                              .before = program->stem.before,
+                              .behind = program->stem.behind,
                               .n = inputs->n,
                               .size = program->net->image_size,
                               .bf16 = program->bf16};

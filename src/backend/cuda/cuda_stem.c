@@ -1,26 +1,48 @@
 #include "cuda_stem.h"
 
-bool cr_stem_fits(const cr_net *net)
+static cr_stem stem_of(const cr_net *net, const cr_layer *layer)
 {
+    int64_t before = (layer->padding + 1) / 2, last = (layer->kernel - 1 - layer->padding) / 2;
+    return (cr_stem){.before = before,
+                     .behind = net->values[layer->dst].height + last - net->image_size / 2,
+                     .kernel = before + last + 1};
+}
+
+static bool fits(const cr_net *net, const cr_layer *layer, const cr_stem *stem)
+{
+    if (layer->kind != CR_LAYER_CONV || layer->stride != 2 || layer->padding >= layer->kernel)
+        return false;
+    cr_stem own = stem_of(net, layer);
+    return own.before == stem->before && own.behind == stem->behind && own.kernel == stem->kernel;
+}
+
+bool cr_stem_find(const cr_net *net, cr_stem *stem)
+{
+    bool found = false;
+    *stem = (cr_stem){0};
     if (!net->uses_image || net->image_size % 2 != 0 || net->values[CR_VALUE_IMAGE].channels > CR_BLOCK_PIXEL)
         return false;
     for (int l = 0; l < net->n_layers; l++) {
         const cr_layer *layer = &net->layers[l];
-        bool reads = layer->src == CR_VALUE_IMAGE;
-        if (layer->src2 == CR_VALUE_IMAGE ||
-            (reads && (layer->kind != CR_LAYER_CONV || layer->stride != 2 || layer->padding >= layer->kernel)))
+        if (layer->src2 == CR_VALUE_IMAGE)
+            return false;
+        if (layer->src != CR_VALUE_IMAGE)
+            continue;
+        if (!found)
+            *stem = stem_of(net, layer);
+        found = true;
+        if (!fits(net, layer, stem))
             return false;
     }
-    return net->logits != CR_VALUE_IMAGE;
+    return found;
 }
 
-void cr_stem_shape(cr_conv_shape *shape)
+void cr_stem_shape(const cr_stem *stem, cr_conv_shape *shape)
 {
-    int64_t before = (shape->padding + 1) / 2, last = (shape->kernel - 1 - shape->padding) / 2;
     shape->in = CR_BLOCK_CHANNELS;
-    shape->height /= 2;
-    shape->width /= 2;
-    shape->kernel = before + last + 1;
+    shape->height = shape->height / 2 + stem->before + stem->behind;
+    shape->width = shape->width / 2 + stem->before + stem->behind;
+    shape->kernel = stem->kernel;
     shape->stride = 1;
-    shape->padding = before;
+    shape->padding = 0;
 }

@@ -51,14 +51,12 @@ static cr_status make_convolution(const cr_cudnn_calls *calls, const cr_conv_sha
     const cudnnDataType_t compute = CUDNN_DATA_FLOAT;
     const cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
     const int64_t spatial = 2, dilations[2] = {1, 1};
-    const int64_t strides[2] = {shape->stride, shape->stride}, before[2] = {shape->padding, shape->padding};
-    const int64_t behind[2] = {cr_conv_padding_behind(shape, shape->height, shape->out_height),
-                               cr_conv_padding_behind(shape, shape->width, shape->out_width)};
+    const int64_t strides[2] = {shape->stride, shape->stride}, padding[2] = {shape->padding, shape->padding};
     const cr_cudnn_attribute attributes[] = {{CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, CUDNN_TYPE_INT64, 1, &spatial},
                                              {CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &compute},
                                              {CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1, &mode},
-                                             {CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, CUDNN_TYPE_INT64, 2, before},
-                                             {CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, CUDNN_TYPE_INT64, 2, behind},
+                                             {CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, CUDNN_TYPE_INT64, 2, padding},
+                                             {CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, CUDNN_TYPE_INT64, 2, padding},
                                              {CUDNN_ATTR_CONVOLUTION_DILATIONS, CUDNN_TYPE_INT64, 2, dilations},
                                              {CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, CUDNN_TYPE_INT64, 2, strides}};
     return cr_cudnn_make(calls, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, "a convolution", attributes, 7, convolution);

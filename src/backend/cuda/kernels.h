@@ -44,9 +44,10 @@ typedef struct cr_augment_job {
     const cr_mix *mixes;        /* [n], or null */
     cr_sample_plan *plans;      /* [n], work */
     void *out;                  /* spatial [n, size, size, CR_EIGHT], or … */
-    bool blocks;                /* [n, size/2, size/2, CR_BLOCK_CHANNELS] */
+    bool blocks;                /* [n, side, side, CR_BLOCK_CHANNELS], side = before + size/2 + behind */
     bool bf16;
     int64_t n, size;
+    int64_t before, behind; /* blocks of zeros */
     float mean[3], deviation[3];
 } cr_augment_job;
 void cr_kernel_augment(const cr_augment_job *job, cudaStream_t stream);

@@ -15,7 +15,7 @@ common=(--set "data.pack=$2/synthetic-pack" --set model.inputs=image --set data.
 # engine 2 for every pass of ResNet-18, but for one convolution's forward
 python3 - "$scratch/engines.json" <<'PY'
 import json, sys
-layers = [(16, 112, 64, 112, 4, 1)]  # the stem over blocks of pixels
+layers = [(8, 224, 64, 112, 7, 2)]
 channels, side = 64, 56
 layers.append((64, 56, 64, 56, 3, 1))
 for out in (128, 256, 512):

@@ -48,21 +48,36 @@ static void fill_images(uint8_t *images)
         images[i] = (uint8_t)cr_rng_u32(&rng);
 }
 
-/* Largest difference between the device's [n, y, x, 8], or its blocks, and the host's planes; padded channels are 0. */
+enum { /* blocks of two by two pixels, with blocks of zeros around them */
+    BEFORE = 2,
+    BEHIND = 1,
+    SIDE = BEFORE + SIZE / 2 + BEHIND
+};
+
+/* What lies at number `at` of a sample: a plane's number, or padding, which is 0. */
+static float wanted_at(const float *planes, int at, bool blocks)
+{
+    int x = at / 8 % SIZE, y = at / 8 / SIZE, c = at % 8;
+    if (blocks) {
+        int of_two = at / CR_BLOCK_PIXEL % 4, block = at / CR_BLOCK_CHANNELS;
+        x = (block % SIDE - BEFORE) * 2 + of_two % 2;
+        y = (block / SIDE - BEFORE) * 2 + of_two / 2;
+        c = at % CR_BLOCK_PIXEL;
+    }
+    bool inside = x >= 0 && x < SIZE && y >= 0 && y < SIZE && c < 3;
+    return inside ? planes[c * PIXELS + y * SIZE + x] : 0;
+}
+
+/* Largest difference between the device's [n, y, x, 8], or its blocks, and the host's planes. */
 static double compare(const float *got, bool blocks, float *const *want)
 {
     double worst = 0;
+    const int numbers = blocks ? SIDE * SIDE * CR_BLOCK_CHANNELS : PIXELS * 8;
     for (int n = 0; n < SAMPLES; n++)
-        for (int p = 0; p < PIXELS; p++)
-            for (int c = 0; c < (blocks ? CR_BLOCK_PIXEL : 8); c++) {
-                int y = p / SIZE, x = p % SIZE, block = y / 2 * (SIZE / 2) + x / 2;
-                int64_t at = ((int64_t)n * PIXELS + p) * 8 + c;
-                if (blocks)
-                    at = (((int64_t)n * PIXELS / 4 + block) * 4 + y % 2 * 2 + x % 2) * CR_BLOCK_PIXEL + c;
-                float value = got[at], wanted = c < 3 ? want[n][c * PIXELS + p] : 0;
-                double gap = fabs((double)value - (double)wanted);
-                worst = gap <= worst ? worst : gap; /* NaN is worst */
-            }
+        for (int i = 0; i < numbers; i++) {
+            double gap = fabs((double)got[(int64_t)n * numbers + i] - (double)wanted_at(want[n], i, blocks));
+            worst = gap <= worst ? worst : gap; /* NaN is worst */
+        }
     return worst;
 }
 
@@ -100,6 +115,8 @@ static void judge_augment(bool augmented, bool mixed, bool kept, bool blocks)
                           .plans = to_device(plans, sizeof plans),
                           .out = to_device(got, sizeof got),
                           .blocks = blocks,
+                          .before = BEFORE,
+                          .behind = BEHIND,
                           .n = SAMPLES,
                           .size = SIZE};
     memcpy(job.mean, cr_image_mean, sizeof job.mean);

@@ -111,7 +111,7 @@ static void test_weights(void **state)
 /* A filter position's number of a stem, and where it lies over blocks by the definition in cuda_stem.h. */
 static int64_t stem_place(const cr_stem_job *job, int64_t out, int64_t c, int64_t ky, int64_t kx)
 {
-    double before = ceil((double)job->padding / 2);
+    double before = ceil((double)job->padding / 2); /* the first output's first block */
     int64_t at[2] = {ky - job->padding, kx - job->padding}, block[2], of_two[2];
     for (int i = 0; i < 2; i++) {
         block[i] = (int64_t)(floor((double)at[i] / 2) + before);
@@ -127,15 +127,9 @@ static void judge_stem(int64_t kernel, int64_t padding, bool bf16)
         PADDED = 8,
         IN = 3
     };
-    cr_conv_shape shape = {.kernel = kernel, .padding = padding};
-    cr_stem_shape(&shape);
-    cr_stem_job job = {.out = OUT,
-                       .in = IN,
-                       .out_padded = PADDED,
-                       .kernel = kernel,
-                       .padding = padding,
-                       .wide = shape.kernel,
-                       .bf16 = bf16};
+    const int64_t wide = (padding + 1) / 2 + (kernel - 1 - padding) / 2 + 1;
+    cr_stem_job job = {
+        .out = OUT, .in = IN, .out_padded = PADDED, .kernel = kernel, .padding = padding, .wide = wide, .bf16 = bf16};
     int64_t n = OUT * IN * kernel * kernel, n_packed = PADDED * job.wide * job.wide * CR_BLOCK_CHANNELS, n_found = 0;
     float *state = random_floats(n, 1), *back = random_floats(n, 2);
     void *packed = make_values(n_packed, bf16, false, 3);
@@ -163,6 +157,25 @@ static void judge_stem(int64_t kernel, int64_t padding, bool bf16)
     free(state);
     free(back);
     free(packed);
+}
+
+/* ResNet's is 4 x 4 over blocks, with two of zeros before and one behind. */
+static void test_stem_found(void **state)
+{
+    (void)state;
+    cr_fusion_params params = {.backbone = "resnet18", .inputs = CR_INPUTS_IMAGE, .image_size = 224, .n_classes = 2};
+    cr_conv_shape shape = {.height = 224, .width = 224};
+    cr_stem stem;
+    for (int size = 224; size > 222; size--) { /* an odd one has none */
+        cr_net *net = NULL;
+        params.image_size = size;
+        assert_int_equal(cr_net_create_fusion(&params, &net), CR_OK);
+        assert_int_equal(cr_stem_find(net, &stem), size == 224);
+        if (size == 224)
+            cr_stem_shape(&stem, &shape);
+        cr_net_destroy(&net);
+    }
+    assert_true(shape.in == 16 && shape.height == 115 && shape.width == 115 && shape.kernel == 4 && shape.stride == 1);
 }
 
 static void test_stem(void **state)
@@ -262,8 +275,8 @@ static void test_bias(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_average), cmocka_unit_test(test_weights),
-                                       cmocka_unit_test(test_stem), cmocka_unit_test(test_product),
-                                       cmocka_unit_test(test_bias)};
+                                       cmocka_unit_test(test_stem),    cmocka_unit_test(test_stem_found),
+                                       cmocka_unit_test(test_product), cmocka_unit_test(test_bias)};
     int opened = cuda_case_open();
     if (opened != 0)
         return opened;

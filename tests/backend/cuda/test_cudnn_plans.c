@@ -63,8 +63,9 @@ static cr_conv_shape shape_of(const cr_net *net, const cr_layer *layer, int64_t 
     shape.stride = layer->stride;
     shape.padding = layer->padding;
     shape.bf16 = bf16;
-    if (layer->src == CR_VALUE_IMAGE && cr_stem_fits(net))
-        cr_stem_shape(&shape);
+    cr_stem stem;
+    if (bf16 && layer->src == CR_VALUE_IMAGE && cr_stem_find(net, &stem))
+        cr_stem_shape(&stem, &shape);
     return shape;
 }
 

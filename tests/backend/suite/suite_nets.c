@@ -207,14 +207,24 @@ static void build_raw_table(builder *b)
 }
 
 /* Stems over an even number of pixels, which a backend may take in blocks; both read one image. */
-static void build_even_stems(builder *b)
+static void build_two_stems(builder *b, int64_t first_kernel)
 {
     start(b, 14, 0);
-    int one = conv_bn(b, CR_VALUE_IMAGE, 6, 3, 2, -1, RELU);
+    int one = conv_bn(b, CR_VALUE_IMAGE, 6, first_kernel, 2, -1, RELU);
     int two = conv_bn(b, CR_VALUE_IMAGE, 6, 5, 2, one, RELU);
     conv_bn(b, two, 10, 3, 1, -1, RELU);
     average_pool(b);
     dense(b, b->at, 3, PLAIN);
+}
+
+static void build_like_stems(builder *b)
+{
+    build_two_stems(b, 5);
+}
+
+static void build_unlike_stems(builder *b)
+{
+    build_two_stems(b, 3);
 }
 
 static const struct {
@@ -231,7 +241,8 @@ static const struct {
             {"table only, dropout", build_metadata, 5},
             {"image and table", build_fusion, 4},
             {"raw table columns", build_raw_table, 2},
-            {"two even stems", build_even_stems, 3}};
+            {"two stems alike", build_like_stems, 3},
+            {"two stems unlike", build_unlike_stems, 3}};
 
 int suite_n_nets(void)
 {

@@ -165,6 +165,8 @@ static cr_status measure_pixels(kernels *k)
     cr_augment_job job = {.images = k->values[0],
                           .out = k->values[1],
                           .blocks = true,
+                          .before = 2,
+                          .behind = 1,
                           .n = k->n,
                           .size = KERNELS_SIDE,
                           .bf16 = true,
