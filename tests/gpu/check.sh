@@ -11,7 +11,7 @@
 #   --only STEP,STEP    these steps alone
 #   --short             a dry run in seconds: the table alone, few repeats, no references
 #
-# Steps, in order: build, facts, describe, suite, parity-f32, parity-bf16, replay-f32, replay-bf16, ranks, resume, plans, curve,
+# Steps, in order: build, facts, describe, suite, parity-f32, parity-bf16, replay-f32, replay-bf16, gradients, ranks, resume, plans, curve,
 # throughput, layers, kernels, peer. The references are found through CRISOL_PARITY_DIR, PyTorch through CRISOL_PYTHON (default: python3).
 set -euo pipefail
 self=${BASH_SOURCE[0]}
@@ -127,6 +127,23 @@ replay() {
 }
 step_replay_f32() { replay f32; }
 step_replay_bf16() { replay bf16; }
+
+# The engines of real shapes are others than those of the suite's small nets.
+step_gradients() {
+    local found run n=(--micro-batch 8)
+    found=$(program device_gradients)
+    [ "$CHECK_SHORT" = no ] || n=(--micro-batch 2 --size 64)
+    if [ "$CHECK_DEVICE" = cpu ]; then
+        "$found" --device cpu "${n[@]}"
+        echo "on a CPU there is only itself to compare with"
+        return
+    fi
+    for run in "f32 rule" "f32 measure" "bf16 rule" "bf16 measure"; do
+        "$found" --precision "${run% *}" --plans "${run#* }" "${n[@]}" || fail "$run: a tensor's gradient is not the CPU's"
+    done
+    [ "$CHECK_SHORT" = yes ] || "$found" --precision bf16 --plans measure --micro-batch 64 || fail "bf16 measure, 64: a tensor's gradient is not the CPU's"
+    echo "every tensor's gradient of ResNet-18 is the CPU's within what f32 and bf16 explain"
+}
 
 # The small set: made here unless one was carried.
 small_set() {
@@ -415,6 +432,7 @@ run_step parity-f32 60
 run_step parity-bf16 60
 run_step replay-f32 60
 run_step replay-bf16 60
+run_step gradients 60
 run_step ranks 90
 run_step resume 60
 run_step plans 60

@@ -13,7 +13,7 @@ import json, sys
 steps = [json.loads(line) for line in open(sys.argv[1])]
 got = {step["step"]: step["result"] for step in steps}
 want = {"build": "ok", "facts": "skipped", "describe": "skipped", "suite": "skipped", "parity-f32": "skipped", "parity-bf16": "skipped",
-        "replay-f32": "ok", "replay-bf16": None, "ranks": "ok", "resume": "ok", "plans": "ok", "curve": "skipped", "throughput": "ok", "layers": "ok",
+        "replay-f32": "ok", "replay-bf16": None, "gradients": "ok", "ranks": "ok", "resume": "ok", "plans": "ok", "curve": "skipped", "throughput": "ok", "layers": "ok",
         "kernels": "skipped", "peer": None}  # None: as this machine can
 assert list(got) == list(want), list(got)
 for name, result in want.items():
