@@ -130,12 +130,14 @@ static cr_status create_exchange(cr_reducer *reducer)
 {
     cr_status status = CR_OK;
     int64_t most = 0;
+    size_t n_all = 1;
     for (int b = 0; b < reducer->n_buckets; b++) {
         CR_TRY(create_bucket(reducer, &reducer->buckets[b]));
-        int64_t receives = cr_exchange_receive_floats(reducer->buckets[b].exchange);
+        const cr_exchange *x = reducer->buckets[b].exchange;
+        int64_t receives = cr_exchange_receive_floats(x);
         most = receives > most ? receives : most;
+        n_all = (size_t)x->n_all; /* of the ranks, not of the bucket */
     }
-    size_t n_all = (size_t)reducer->buckets[0].exchange->n_all;
     CR_TRY(cr_memory_allocate(reducer->params.memory, most, "received gradients", &reducer->receive));
     reducer->operands = calloc(n_all, sizeof *reducer->operands);
     if (!reducer->operands)
