@@ -106,8 +106,9 @@ static void place_buckets(cr_reducer *reducer)
             cr_tree_stack_defer(reducer->stacks[w]);
 }
 
-static cr_status create_bucket(const cr_reducer *reducer, cr_reducer_bucket *bucket)
+static cr_status create_bucket(cr_reducer *reducer, int b)
 {
+    cr_reducer_bucket *bucket = &reducer->buckets[b];
     const cr_reducer_params *p = &reducer->params;
     cr_status status = CR_OK;
     size_t ranks = (size_t)reducer->size;
@@ -132,7 +133,7 @@ static cr_status create_exchange(cr_reducer *reducer)
     int64_t most = 0;
     size_t n_all = 1;
     for (int b = 0; b < reducer->n_buckets; b++) {
-        CR_TRY(create_bucket(reducer, &reducer->buckets[b]));
+        CR_TRY(create_bucket(reducer, b));
         const cr_exchange *x = reducer->buckets[b].exchange;
         int64_t receives = cr_exchange_receive_floats(x);
         most = receives > most ? receives : most;
