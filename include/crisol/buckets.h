@@ -9,9 +9,8 @@ enum {
     CR_MAX_BUCKETS = 8
 };
 
-typedef struct cr_buckets { /* starts as zeros: none */
-    int64_t
-        begin[CR_MAX_BUCKETS]; /* floats, multiples of 16, falling to 0; a bucket ends where the one before begins */
+typedef struct cr_buckets {        /* starts as zeros: none. A bucket ends where the one before it begins */
+    int64_t begin[CR_MAX_BUCKETS]; /* floats, multiples of 16, falling to 0 */
     int n;
 } cr_buckets;
 
