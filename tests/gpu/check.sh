@@ -130,16 +130,16 @@ step_replay_bf16() { replay bf16; }
 
 # The engines of real shapes are others than those of the suite's small nets.
 step_gradients() {
-    local found run n=(--micro-batch 8)
+    local found run shape=(--micro-batch 8)
     found=$(program device_gradients)
-    [ "$CHECK_SHORT" = no ] || n=(--micro-batch 2 --size 64)
+    [ "$CHECK_SHORT" = no ] || shape=(--micro-batch 2 --size 64)
     if [ "$CHECK_DEVICE" = cpu ]; then
-        "$found" --device cpu "${n[@]}"
+        "$found" --device cpu "${shape[@]}"
         echo "on a CPU there is only itself to compare with"
         return
     fi
     for run in "f32 rule" "f32 measure" "bf16 rule" "bf16 measure"; do
-        "$found" --precision "${run% *}" --plans "${run#* }" "${n[@]}" || fail "$run: a tensor's gradient is not the CPU's"
+        "$found" --precision "${run% *}" --plans "${run#* }" "${shape[@]}" || fail "$run: a tensor's gradient is not the CPU's"
     done
     [ "$CHECK_SHORT" = yes ] || "$found" --precision bf16 --plans measure --micro-batch 64 || fail "bf16 measure, 64: a tensor's gradient is not the CPU's"
     echo "every tensor's gradient of ResNet-18 is the CPU's within what f32 and bf16 explain"
