@@ -432,7 +432,7 @@ run_step parity-f32 60
 run_step parity-bf16 60
 run_step replay-f32 60
 run_step replay-bf16 60
-run_step gradients 60
+run_step gradients 90
 run_step ranks 90
 run_step resume 60
 run_step plans 60

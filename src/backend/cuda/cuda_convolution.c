@@ -88,7 +88,7 @@ static cr_pool_job pool_job(const cr_cuda_run *run, const cr_step *step)
 /* It reads blocks of the image's pixels. */
 static bool is_stem(const cr_cuda_program *program, const cr_step *step)
 {
-    return step->kind == CR_STEP_CONVOLUTION && program->lowered.values[step->src].form == CR_FORM_INPUT;
+    return program->lowered.values[step->src].form == CR_FORM_INPUT;
 }
 
 static cr_stem_job stem_job(const cr_cuda_program *program, const cr_step *step)
@@ -116,51 +116,45 @@ static cr_weights_job weights_job(const cr_cuda_program *program, const cr_step 
                             .bf16 = program->bf16};
 }
 
-static const cr_step *first_convolution(const cr_cuda_program *program)
+static void pack_stem(const cr_cuda_run *run, const cr_step *step)
 {
-    int s = 0;
-    while (program->lowered.steps[s].kind != CR_STEP_CONVOLUTION)
-        s++;
-    return &program->lowered.steps[s];
+    cr_stem_job stem = stem_job(run->program, step);
+    stem.state = (float *)cr_cuda_tensor(run, step->layer->weight); /* read only */
+    stem.packed = cr_cuda_buffer(run->program, step->convolution->packed);
+    cr_kernel_stem_pack(&stem, run->stream);
 }
 
-/* Of all but the stem's at once: most are too small for a launch of their own. */
-static void pack_weights(const cr_cuda_run *run)
+static void make_constants(const cr_cuda_run *run, const cr_step *step)
 {
-    cr_weights_job jobs[64];
-    const cr_cuda_program *program = run->program;
-    const int room = (int)(sizeof jobs / sizeof *jobs);
-    int n = 0;
-    for (int s = 0; s < program->lowered.n_steps; s++) {
-        const cr_step *step = &program->lowered.steps[s];
-        if (step->kind == CR_STEP_CONVOLUTION && !is_stem(program, step)) {
-            jobs[n] = weights_job(program, step);
-            jobs[n].state = (float *)cr_cuda_tensor(run, step->layer->weight); /* read only */
-            jobs[n].packed = cr_cuda_buffer(program, step->convolution->packed);
-            n++;
-        }
-        if (n == room || s == program->lowered.n_steps - 1) {
-            cr_kernel_weights_pack(jobs, n, run->stream);
-            n = 0;
-        }
-    }
-}
-
-void cr_cuda_convolution_prepare(const cr_cuda_run *run, const cr_step *step)
-{
-    if (step == first_convolution(run->program))
-        pack_weights(run);
-    if (is_stem(run->program, step)) {
-        cr_stem_job stem = stem_job(run->program, step);
-        stem.state = (float *)cr_cuda_tensor(run, step->layer->weight); /* read only */
-        stem.packed = cr_cuda_buffer(run->program, step->convolution->packed);
-        cr_kernel_stem_pack(&stem, run->stream);
-    }
-    if (step->learns)
-        return;
     cr_norm_job norm = norm_job(run, step, false);
     cr_norm_finish_job finish = finish_job(run, step, &norm);
     cr_kernel_norm_constants(&finish, run->stream);
+}
+
+void cr_cuda_convolutions_prepare(const cr_cuda_run *run)
+{
+    cr_weights_job jobs[64]; /* most layers are too small for a launch of their own */
+    const cr_cuda_program *program = run->program;
+    int n = 0;
+    for (int s = 0; s < program->lowered.n_steps; s++) {
+        const cr_step *step = &program->lowered.steps[s];
+        if (step->kind != CR_STEP_CONVOLUTION)
+            continue;
+        if (!step->learns)
+            make_constants(run, step);
+        if (is_stem(program, step)) {
+            pack_stem(run, step);
+            continue;
+        }
+        if (n == (int)(sizeof jobs / sizeof *jobs)) {
+            cr_kernel_weights_pack(jobs, n, run->stream);
+            n = 0;
+        }
+        jobs[n] = weights_job(program, step);
+        jobs[n].state = (float *)cr_cuda_tensor(run, step->layer->weight); /* read only */
+        jobs[n++].packed = cr_cuda_buffer(program, step->convolution->packed);
+    }
+    cr_kernel_weights_pack(jobs, n, run->stream);
 }
 
 static cr_status run_pass(const cr_cuda_run *run, const cr_step *step, cr_conv_pass pass, void *x, void *w)

@@ -35,14 +35,13 @@ static cr_status set_mark(const cr_cuda_run *run, int bucket)
 {
     cr_status status = CR_OK;
     cr_cuda *cuda = run->program->cuda;
+    unsigned kind = run->stream == cuda->capture ? cudaEventRecordExternal : cudaEventRecordDefault;
     if (run->side != run->stream) { /* the side has waited for the stream, and the stream need not wait for the side */
         CR_TRY(cr_cuda_check(cudaEventRecord(cuda->forked, run->stream), "a mark"));
         CR_TRY(cr_cuda_check(cudaStreamWaitEvent(run->side, cuda->forked, 0), "a mark"));
         run->program->is_forked = true;
     }
-    CR_TRY(cr_cuda_check(cudaEventRecordWithFlags(cuda->marks[bucket], run->side,
-                                                  run->captured ? cudaEventRecordExternal : cudaEventRecordDefault),
-                         "a mark"));
+    CR_TRY(cr_cuda_check(cudaEventRecordWithFlags(cuda->marks[bucket], run->side, kind), "a mark"));
 done:
     return status;
 }

@@ -81,14 +81,13 @@ typedef struct cr_cuda_run {
     cudaStream_t stream, side; /* the same: nothing overlaps */
     const float *state;
     float *gradient; /* null: evaluation */
-    bool captured;   /* into a graph */
 } cr_cuda_run;
 
 /* cuda_convolution.c */
 CR_NODISCARD cr_status cr_cuda_convolution_forward(const cr_cuda_run *run, const cr_step *step);
 CR_NODISCARD cr_status cr_cuda_convolution_backward(const cr_cuda_run *run, const cr_step *step);
-/* What a step keeps of the state: packed weights, and norms with running statistics. */
-void cr_cuda_convolution_prepare(const cr_cuda_run *run, const cr_step *step);
+/* What convolutions keep of the state: packed weights, and norms with running statistics. */
+void cr_cuda_convolutions_prepare(const cr_cuda_run *run);
 
 /* The side begins where the stream is now, after the stream has waited for what the side did before; the stream waits.
  */

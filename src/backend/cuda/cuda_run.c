@@ -93,7 +93,6 @@ static cr_status capture(const cr_cuda_run *run, cudaGraphExec_t *captured)
     cudaGraph_t graph = NULL;
     cr_cuda_run recorded = *run;
     recorded.stream = stream;
-    recorded.captured = true;
     CR_TRY(cr_cuda_check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "a captured run"));
     status = queue(&recorded);
     cudaError_t ended = cudaStreamEndCapture(stream, &graph); /* also after a failure, or the stream stays unusable */
@@ -134,9 +133,7 @@ static void prepare(const cr_cuda_run *run, uint64_t version)
     cr_cuda_program *program = run->program;
     if (program->prepared && program->prepared_state == run->state && program->prepared_version == version)
         return;
-    for (int s = 0; s < program->lowered.n_steps; s++)
-        if (program->lowered.steps[s].kind == CR_STEP_CONVOLUTION)
-            cr_cuda_convolution_prepare(run, &program->lowered.steps[s]);
+    cr_cuda_convolutions_prepare(run);
     program->prepared = true;
     program->prepared_state = run->state;
     program->prepared_version = version;

@@ -1,12 +1,12 @@
-/* The convolution that reads the image, as one of stride 1 over blocks of two by two pixels: cuDNN's engines for tensor
- * cores take long over three channels padded to eight, and less than half of that over four times four of half the rows
- * and columns.
+/* The convolution that reads the image, as one of stride 1 over blocks of two by two pixels: to cuDNN's engines for
+ * tensor cores, 16 channels over half the rows and columns are less work than three channels padded to eight (ResNet's
+ * 7 x 7: 256 multiply-adds an output instead of 392), and go to faster engines.
  *
  * A block's numbers are [row of two][column of two][4 channels]. What filter position k saw at input 2o + k - padding
  * is in block o + floor((k - padding) / 2), in its row or column (k - padding) mod 2. Around the image lie blocks of
  * zeros, as many as these positions reach: the convolution over blocks pads nothing itself, since it would have to pad
- * more before than behind, which not every engine of cuDNN does right. The numbers are the same, their sum has another
- * order. */
+ * more before than behind, which is suspected to have failed on a GPU (docs/gpu-backend.md, The image). The numbers are
+ * the same, their sum has another order. */
 #ifndef CRISOL_BACKEND_CUDA_STEM_H
 #define CRISOL_BACKEND_CUDA_STEM_H
 
