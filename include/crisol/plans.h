@@ -28,6 +28,9 @@ typedef struct cr_conv_shape {
 /* "forward of n 32, 64 x 56 x 56 to 128 x 28 x 28, kernel 3, stride 2, bf16", for messages. */
 void cr_conv_text(const cr_conv_shape *shape, cr_conv_pass pass, char *text, size_t bytes);
 
+/* Whether one's engines are the other's; bf16 never transforms, so `winograd` is nothing to it. */
+bool cr_conv_shape_is_same(const cr_conv_shape *a, const cr_conv_shape *b);
+
 /* What engines and their times belong to. */
 typedef struct cr_plan_target {
     char device[128]; /* "NVIDIA H200" */

@@ -22,7 +22,7 @@ void cr_plans_clear(cr_plans *plans)
     *plans = (cr_plans){0};
 }
 
-static bool is_same_shape(const cr_conv_shape *a, const cr_conv_shape *b)
+bool cr_conv_shape_is_same(const cr_conv_shape *a, const cr_conv_shape *b)
 {
     return a->n == b->n && a->in == b->in && a->height == b->height && a->width == b->width && a->out == b->out &&
            a->out_height == b->out_height && a->out_width == b->out_width && a->kernel == b->kernel &&
@@ -35,8 +35,8 @@ cr_plan *cr_plans_find(const cr_plans *plans, const cr_plan_target *target, cons
 {
     for (int64_t i = 0; i < plans->n; i++) {
         cr_plan *plan = &plans->items[i];
-        if (plan->pass == pass && is_same_shape(&plan->shape, shape) && !strcmp(plan->target.device, target->device) &&
-            !strcmp(plan->target.library, target->library))
+        if (plan->pass == pass && cr_conv_shape_is_same(&plan->shape, shape) &&
+            !strcmp(plan->target.device, target->device) && !strcmp(plan->target.library, target->library))
             return plan;
     }
     return NULL;

@@ -93,11 +93,11 @@ step_describe() {
 step_suite() {
     needs_gpu
     local name found
-    for name in test_cuda_backend test_cuda_arrays test_cuda_kernels test_cuda_pools test_cuda_values; do
+    for name in test_cuda_backend test_cuda_arrays test_cuda_kernels test_cuda_pools test_cuda_values test_cuda_trials; do
         found=$(program $name)
         "$found"
     done
-    echo "backend, arrays, kernels, pools, values: within their tolerances"
+    echo "backend, arrays, kernels, pools, values, trials: within their tolerances"
 }
 
 parity() {
@@ -395,7 +395,7 @@ quoted() {
 
 failed=0
 run_step() { # NAME LIMIT
-    local name=$1 limit=$2 start=$SECONDS left=$((seconds - SECONDS)) code=0 result said values
+    local name=$1 limit=$2 start=$SECONDS left=$((seconds - SECONDS)) code=0 result said values passed_over
     [ -z "$only" ] || [[ ,$only, == *,$name,* ]] || return 0
     [ "$CHECK_SHORT" = no ] || limit=$((limit * 5)) # a test asserts no time
     limit=$((limit < left ? limit : left))
@@ -417,6 +417,8 @@ run_step() { # NAME LIMIT
         result=failed failed=$((failed + 1))
     fi
     [ "$code" != 124 ] && [ "$code" != 137 ] || said="not done within $limit s"
+    passed_over=$(grep -c 'an engine is passed over' "$CHECK_WORK/printed" || true)
+    [ "$passed_over" = 0 ] || said="$said; engines passed over, see log.txt: $passed_over"
     values=$(grep '^{.*}$' "$CHECK_WORK/printed" | paste -sd , || true)
     { printf '\n==== %s: %s, exit code %d\n' "$name" "$result" "$code" && cat "$CHECK_WORK/printed"; } >>"$log"
     printf '{"step": "%s", "result": "%s", "device": "%s", "seconds": %d, "said": %s, "values": [%s]}\n' "$name" "$result" \

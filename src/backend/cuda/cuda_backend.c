@@ -1,5 +1,6 @@
 /* The CUDA backend's face: opens a device, compiles programs. */
 #include "cuda_program.h"
+#include "cuda_trial.h"
 #include "cudnn_handle.h"
 
 #include <stdlib.h>
@@ -84,6 +85,7 @@ static void destroy_backend(cr_backend **backend)
     cr_cuda *cuda = (*backend)->context;
     if (cuda) {
         cudaSetDevice(cuda->device);
+        cr_conv_trials_forget(cuda);
         cr_cudnn_handle_destroy(cuda);
         cr_cuda_streams_close(cuda);
         cudaFreeHost(cuda->sum);

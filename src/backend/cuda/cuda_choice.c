@@ -1,107 +1,55 @@
 #include "cuda_choice.h"
 
+#include "cuda_trial.h"
+
+#include "crisol/log.h"
+
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum {
-    WARM_UPS = 2,
-    SAMPLES = 7, /* the median of them counts */
-    REPEATS = 4, /* runs of a sample: a pair of events resolves half a microsecond */
-    FILL = 0x3c  /* bytes of a small number, in bf16 and in float32: 0.0115 */
-};
-
-typedef struct scratch { /* arrays to measure on */
-    void *x, *w, *y, *workspace;
-    cudaEvent_t before, after;
-} scratch;
-
-static cr_status make_array(cr_cuda *cuda, size_t bytes, void **data)
+/* A candidate that does not run has INFINITY and is passed over. */
+static cr_status measure_all(cr_conv_trial *trial, cr_conv_plan *const *plans, int n, double *times)
 {
     cr_status status = CR_OK;
-    CR_TRY(cr_cuda_allocate(bytes, "the measurement of a convolution: use a smaller data.micro_batch", data));
-    CR_TRY(cr_cuda_check(cudaMemsetAsync(*data, FILL, bytes, cuda->stream), "arrays to measure on"));
-done:
-    return status;
-}
-
-static cr_status make_scratch(cr_cuda *cuda, const cr_conv_shape *s, size_t workspace_bytes, scratch *made)
-{
-    cr_status status = CR_OK;
-    size_t size = s->bf16 ? sizeof(uint16_t) : sizeof(float);
-    CR_TRY(make_array(cuda, (size_t)(s->n * s->in * s->height * s->width) * size, &made->x));
-    CR_TRY(make_array(cuda, (size_t)(s->out * s->in * s->kernel * s->kernel) * size, &made->w));
-    CR_TRY(make_array(cuda, (size_t)(s->n * s->out * s->out_height * s->out_width) * size, &made->y));
-    CR_TRY(make_array(cuda, workspace_bytes, &made->workspace));
-    CR_TRY(cr_cuda_check(cudaEventCreate(&made->before), "a clock"));
-    CR_TRY(cr_cuda_check(cudaEventCreate(&made->after), "a clock"));
-done:
-    return status;
-}
-
-static void free_scratch(scratch *made)
-{
-    void *arrays[] = {made->x, made->w, made->y, made->workspace};
-    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
-        cudaFree(arrays[i]);
-    if (made->before)
-        cudaEventDestroy(made->before);
-    if (made->after)
-        cudaEventDestroy(made->after);
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* Microseconds of a run. */
-static cr_status time_plan(cr_cuda *cuda, const cr_conv_plan *plan, const scratch *on, double *microseconds)
-{
-    cr_status status = CR_OK;
-    double times[SAMPLES];
-    for (int i = 0; i < WARM_UPS; i++)
-        CR_TRY(cr_conv_plan_run(plan, on->x, on->w, on->y, on->workspace, cuda->stream));
-    for (int s = 0; s < SAMPLES; s++) {
-        float milliseconds = 0;
-        CR_TRY(cr_cuda_check(cudaEventRecord(on->before, cuda->stream), "a clock"));
-        for (int i = 0; i < REPEATS; i++)
-            CR_TRY(cr_conv_plan_run(plan, on->x, on->w, on->y, on->workspace, cuda->stream));
-        CR_TRY(cr_cuda_check(cudaEventRecord(on->after, cuda->stream), "a clock"));
-        CR_TRY(cr_cuda_check(cudaEventSynchronize(on->after), cr_conv_plan_name(plan)));
-        CR_TRY(cr_cuda_check(cudaEventElapsedTime(&milliseconds, on->before, on->after), "a clock"));
-        times[s] = (double)milliseconds * 1e3 / REPEATS;
+    for (int i = 0; i < n && status == CR_OK; i++) {
+        status = cr_conv_trial_time(trial, plans[i], &times[i]);
+        if (status != CR_BAD_DATA)
+            continue;
+        times[i] = INFINITY;
+        status = CR_OK;
     }
-    qsort(times, SAMPLES, sizeof *times, by_value);
-    *microseconds = times[SAMPLES / 2];
-done:
     return status;
 }
 
-/* A candidate that does not run has INFINITY and is passed over; an error of the device stays, and fails the others and
- * what comes after them. */
-static cr_status measure_all(cr_cuda *cuda, const cr_conv_shape *shape, cr_conv_plan *const *plans, int n,
-                             double *times)
+static cr_status restore(cr_conv_trial *trial, const cr_plan *stored, const char *layer, cr_conv_plan **plan)
 {
     cr_status status = CR_OK;
-    scratch on = {0};
-    size_t workspace_bytes = 0;
-    for (int i = 0; i < n; i++)
-        if (cr_conv_plan_workspace_bytes(plans[i]) > workspace_bytes)
-            workspace_bytes = cr_conv_plan_workspace_bytes(plans[i]);
-    CR_TRY(make_scratch(cuda, shape, workspace_bytes, &on));
-    for (int i = 0; i < n; i++)
-        if (time_plan(cuda, plans[i], &on, &times[i]) != CR_OK)
-            times[i] = INFINITY;
+    CR_TRY(cr_conv_plan_restore(trial->cuda, stored, layer, plan));
+    CR_TRY(cr_conv_trial_check(trial, *plan));
+    return CR_OK;
 done:
-    free_scratch(&on);
+    cr_conv_plan_destroy(plan);
     return status;
+}
+
+/* A plan that failed its trial is passed over, with a warning; what else failed stays a failure. */
+static cr_status pass_over(cr_status status, const char *layer)
+{
+    if (status != CR_BAD_DATA)
+        return status;
+    cr_log_warning("layer %s: an engine is passed over: %s", layer, cr_error_message());
+    return CR_OK;
+}
+
+static cr_status nothing_left(int n, const char *layer)
+{
+    return cr_fail_context(CR_INTERNAL, "none of %d engines for layer %s can be used, the last of them because", n,
+                           layer);
 }
 
 /* The fastest of the candidates, made from what is stored of it, as every other rank and run will make it; one that
- * cannot be made so is passed over, too. */
-static cr_status take_fastest(cr_cuda *cuda, cr_conv_plan *const *plans, double *times, int n, const char *layer,
+ * cannot be made so, or computes something else, is passed over, too. */
+static cr_status take_fastest(cr_conv_trial *trial, cr_conv_plan *const *plans, double *times, int n, const char *layer,
                               cr_plan *chosen, cr_conv_plan **plan)
 {
     double by_rule = times[0];
@@ -112,31 +60,31 @@ static cr_status take_fastest(cr_cuda *cuda, cr_conv_plan *const *plans, double 
         chosen->microseconds = times[best];
         chosen->by_rule_us = isfinite(by_rule) ? by_rule : times[best];
         cr_conv_plan_store(plans[best], chosen);
-        if (cr_conv_plan_restore(cuda, chosen, layer, plan) == CR_OK)
-            return CR_OK;
+        cr_status status = restore(trial, chosen, layer, plan);
+        if (status == CR_OK || pass_over(status, layer) != CR_OK)
+            return status;
         times[best] = INFINITY;
     }
-    return cr_fail_context(CR_INTERNAL, "none of %d engines for layer %s can be measured, the last of them because", n,
-                           layer);
+    return nothing_left(n, layer);
 }
 
 /* The choice joins the table. */
-static cr_status measure(cr_cuda *cuda, const cr_conv_shape *shape, cr_conv_pass pass, const char *layer,
-                         cr_conv_plan **plan)
+static cr_status measure(cr_conv_trial *trial, const char *layer, cr_conv_plan **plan)
 {
     cr_status status = CR_OK;
+    cr_cuda *cuda = trial->cuda;
     cr_conv_plan *plans[CR_PLANS_MAX_CANDIDATES] = {NULL};
     double times[CR_PLANS_MAX_CANDIDATES] = {0};
     int n = 0;
     cr_plan chosen;
     memset(&chosen, 0, sizeof chosen); /* it travels as bytes */
     chosen.target = cuda->target;
-    chosen.shape = *shape;
-    chosen.pass = pass;
+    chosen.shape = *trial->shape;
+    chosen.pass = trial->pass;
     chosen.is_used = true;
-    CR_TRY(cr_conv_plan_list(cuda, shape, pass, layer, plans, &n));
-    CR_TRY(measure_all(cuda, shape, plans, n, times));
-    CR_TRY(take_fastest(cuda, plans, times, n, layer, &chosen, plan));
+    CR_TRY(cr_conv_plan_list(cuda, trial->shape, trial->pass, layer, plans, &n));
+    CR_TRY(measure_all(trial, plans, n, times));
+    CR_TRY(take_fastest(trial, plans, times, n, layer, &chosen, plan));
     CR_TRY(cr_plans_add(cuda->plans, &chosen));
 done:
     for (int i = 0; i < n; i++)
@@ -144,17 +92,58 @@ done:
     return status;
 }
 
+/* The first of the rule's list that passes its trial. */
+static cr_status take_next(cr_conv_trial *trial, const char *layer, cr_conv_plan **plan)
+{
+    cr_status status = CR_OK;
+    cr_conv_plan *plans[CR_PLANS_MAX_CANDIDATES] = {NULL};
+    int n = 0;
+    CR_TRY(cr_conv_plan_list(trial->cuda, trial->shape, trial->pass, layer, plans, &n));
+    for (int i = 1; i < n && !*plan; i++) {
+        status = cr_conv_trial_check(trial, plans[i]);
+        if (status == CR_OK) {
+            *plan = plans[i];
+            plans[i] = NULL;
+        }
+        CR_TRY(pass_over(status, layer));
+    }
+    if (!*plan)
+        status = nothing_left(n, layer);
+done:
+    for (int i = 0; i < n; i++)
+        cr_conv_plan_destroy(&plans[i]);
+    return status;
+}
+
+static cr_status take_by_rule(cr_conv_trial *trial, const char *layer, cr_conv_plan **plan)
+{
+    cr_status status = CR_OK;
+    CR_TRY(cr_conv_plan_create(trial->cuda, trial->shape, trial->pass, layer, plan));
+    status = cr_conv_trial_check(trial, *plan);
+    if (status != CR_OK) {
+        cr_conv_plan_destroy(plan);
+        CR_TRY(pass_over(status, layer));
+        status = take_next(trial, layer, plan);
+    }
+done:
+    return status;
+}
+
 cr_status cr_cuda_choose(cr_cuda *cuda, const cr_conv_shape *shape, cr_conv_pass pass, const char *layer,
                          cr_conv_plan **plan)
 {
+    cr_status status = CR_OK;
+    cr_conv_trial trial = {.cuda = cuda, .shape = shape, .pass = pass};
     cr_plan *stored = cuda->plans ? cr_plans_find(cuda->plans, &cuda->target, shape, pass) : NULL;
-    if (!stored)
-        return cuda->measures ? measure(cuda, shape, pass, layer, plan)
-                              : cr_conv_plan_create(cuda, shape, pass, layer, plan);
-    cr_status status = cr_conv_plan_restore(cuda, stored, layer, plan);
-    if (status == CR_OK)
-        stored->is_used = true;
-    else if (stored->where[0])
-        status = cr_fail_context(status, "%s", stored->where);
+    if (!stored) {
+        status = cuda->measures ? measure(&trial, layer, plan) : take_by_rule(&trial, layer, plan);
+    } else {
+        status = restore(&trial, stored, layer, plan);
+        if (status == CR_OK)
+            stored->is_used = true;
+        else if (stored->where[0])
+            status = cr_fail_context(status, "%s", stored->where);
+    }
+    cr_conv_trial_end(&trial);
     return status;
 }

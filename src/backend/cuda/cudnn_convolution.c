@@ -15,7 +15,8 @@ struct cr_conv_plan {
     char name[NAME_BYTES];
 };
 
-/* "cudnn:62:tensor:3": engine, tensor cores, place in the list; of a stored one the knobs, too, which alone make it. */
+/* "cudnn:62:tensor:3": engine, tensor cores, place in the list; of a listed or stored one the knobs, too, which alone
+ * make it. */
 static void write_name(cr_conv_plan *plan)
 {
     const cr_cudnn_plan *chosen = &plan->chosen;
@@ -24,7 +25,7 @@ static void write_name(cr_conv_plan *plan)
                  chosen->has_tensor_cores ? ":tensor" : "", chosen->place, chosen->is_fallback ? ":fallback" : "");
     for (int k = 0; k < chosen->n_knobs && used < NAME_BYTES; k++)
         used += snprintf(plan->name + used, (size_t)(NAME_BYTES - used), "%s%lld=%lld",
-                         k ? "," : ":measured:", (long long)chosen->knobs[k].type, (long long)chosen->knobs[k].value);
+                         k ? "," : ":knobs:", (long long)chosen->knobs[k].type, (long long)chosen->knobs[k].value);
 }
 
 static cr_status create(cr_cuda *cuda, cr_conv_plan **plan)

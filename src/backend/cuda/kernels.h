@@ -11,6 +11,7 @@
 
 #include "crisol/backend.h"
 #include "crisol/optim_element.h"
+#include "crisol/plans.h"
 
 #include <cuda_runtime_api.h>
 
@@ -216,6 +217,33 @@ typedef struct cr_stem_job {
 } cr_stem_job;
 void cr_kernel_stem_pack(const cr_stem_job *job, cudaStream_t stream);
 void cr_kernel_stem_unpack(const cr_stem_job *job, cudaStream_t stream);
+
+/* ---- convolutions on trial ---- */
+
+enum {
+    CR_TRIAL_PLACES = 256
+};
+
+typedef struct cr_trial_fill_job {
+    void *to; /* [n] */
+    int64_t n;
+    uint32_t key; /* one array's numbers are not another's */
+    bool bf16;
+} cr_trial_fill_job;
+void cr_kernel_trial_fill(const cr_trial_fill_job *job, cudaStream_t stream);
+
+typedef struct cr_trial_found { /* at one place of a result */
+    double sum, squares;        /* of the terms that it should be the sum of */
+    double result;
+} cr_trial_found;
+
+typedef struct cr_trial_job {
+    cr_conv_shape shape;
+    cr_conv_pass pass;
+    const void *x, *w, *y;
+    cr_trial_found *found; /* [CR_TRIAL_PLACES] */
+} cr_trial_job;
+void cr_kernel_trial_sums(const cr_trial_job *job, cudaStream_t stream);
 
 /* ---- large arrays ---- */
 

@@ -24,6 +24,7 @@ static char folder[256];
 typedef struct scene {
     const char *fastest;   /* CRISOL_EMULATED_FASTEST */
     const char *device;    /* CRISOL_EMULATED_DEVICE; null: its own name */
+    const char *wrong;     /* CRISOL_EMULATED_WRONG: engines; null: none */
     bool by_rule;          /* cuda.plans */
     const char *run;       /* below the folder; null: none */
     const char *repeated;  /* likewise */
@@ -100,6 +101,7 @@ static outcome play(const scene *s)
     memset(&o, 0, sizeof o);
     memset(&session, 0, sizeof session);
     setenv("CRISOL_EMULATED_FASTEST", s->fastest ? s->fastest : "1", 1);
+    setenv("CRISOL_EMULATED_WRONG", s->wrong ? s->wrong : "", 1);
     if (s->device)
         setenv("CRISOL_EMULATED_DEVICE", s->device, 1);
     else
@@ -270,6 +272,23 @@ static void test_two_kinds_of_device(void)
         expect_failure(&mixed, CR_BAD_CONFIG, "rank 1 has device 1 with emulated 1.0, rank 0 device 0");
 }
 
+/* Engines that compute something else, as one of cuDNN's seems to have done for one shape: each is found out before it
+ * computes anything, and the next one takes its place. */
+static void test_wrong_engines(void)
+{
+    const scene ruled = {.by_rule = true, .run = "wrong-rule", .wrong = "0"};
+    const scene last = {.by_rule = true, .run = "wrong-rule", .wrong = "01"};
+    const scene measured = {.fastest = "1", .run = "wrong-measured", .wrong = "1"};
+    const scene all = {.by_rule = true, .run = "wrong-rule", .wrong = "012"};
+    const scene later = {.run = "wrong-measured", .wrong = "0"};
+    expect(&ruled, '1');
+    expect(&last, '2');
+    expect(&measured, '0');
+    expect_failure(&all, CR_INTERNAL, "none of 3 engines for layer ");
+    expect_failure(&all, CR_INTERNAL, ": emulated:2 is wrong at ");
+    expect_failure(&later, CR_BAD_DATA, "wrong-measured/plans.json, plan 0: forward of n ");
+}
+
 static int remove_one(const char *path, const struct stat *facts, int kind, struct FTW *where)
 {
     (void)facts, (void)kind, (void)where;
@@ -308,6 +327,7 @@ int main(void)
     test_shared_file();
     test_unusable();
     test_two_kinds_of_device();
+    test_wrong_engines();
     suite_case_close(&c);
     if (cr_comm_rank(comm) == 0)
         nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
