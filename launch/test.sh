@@ -17,6 +17,6 @@ for python in "${CRISOL_PYTHON:-}" python3 /usr/bin/python3; do
 done
 
 # Tests that start several ranks or workers say so with PROCESSORS, so that CTest does not pile them up. Most of them wait
-# about half of their time (for a launcher, a signal, Slurm, a disk), so twice the cores have enough to do.
+# about half of their time or longer (for a launcher, a signal, Slurm, a disk), so three times the cores have enough to do.
 say "testing"
-ctest --test-dir "$source_folder/build/ci" --output-on-failure --parallel $((2 * cores)) "$@"
+ctest --test-dir "$source_folder/build/ci" --output-on-failure --parallel $((3 * cores)) "$@"
