@@ -110,7 +110,7 @@ typedef struct cr_fusion_params {
 const char *cr_net_backbone_name(int backbone);
 
 /* The fused classifier: backbone (fc = identity) → features ‖ metadata MLP → concat → head MLP → logits. Tensor names
- * follow PyTorch's nn.Sequential with Linear, ReLU, Dropout as members: image.*, metadata.0, metadata.2 or .3, head.0,
+ * follow PyTorch's nn.Sequential with Linear, ReLU, Dropout as members: image.*, metadata.0, metadata.3, head.0,
  * head.3 (a Dropout module is a member whenever the model has the option, i.e. always in the head, and in the metadata
  * branch between hidden layers). With one input, the concat and the other branch are absent. Errors: CR_BAD_CONFIG for
  * unknown backbone or impossible sizes. Local. */

@@ -93,7 +93,7 @@ typedef enum cr_schedule_kind {
     CR_SCHEDULE_MULTI_STEP,  /* MultiStepLR(milestones, gamma) */
     CR_SCHEDULE_EXPONENTIAL, /* ExponentialLR(gamma) */
     CR_SCHEDULE_COSINE,      /* linear warm-up, then cosine to min_lr */
-    CR_SCHEDULE_ONE_CYCLE,   /* OneCycleLR, one value a step */
+    CR_SCHEDULE_ONE_CYCLE,   /* OneCycleLR(cycle_momentum=False), one value a step */
     CR_SCHEDULE_PLATEAU      /* ReduceLROnPlateau */
 } cr_schedule_kind;
 

@@ -68,8 +68,6 @@ int cli_config(int argc, char **argv)
         return CR_OK;
     }
     cr_status status = print_resolved(argc, argv);
-    if (status == CR_OK && fflush(stdout))
-        status = cr_fail_errno("cannot print");
     if (status != CR_OK)
         cr_log_error("%s", cr_error_message());
     if (status == CR_USAGE)

@@ -31,7 +31,7 @@ static const char usage[] =
     "  --png FILE      with --sample: write the image there\n"
     "  --augment CONFIG --grid FILE\n"
     "                  write a picture of some samples of the split, as packed and as a training with CONFIG\n"
-    "                  will see them in its first epochs (PNG)\n"
+    "                  will see them in its first epochs (PNG); mixed ones with partners among those shown\n"
     "  --help          this text\n";
 
 typedef struct inspect_options {
@@ -98,7 +98,7 @@ static int parse(int argc, char **argv, inspect_options *o)
         }
     }
     if (argc - optind != 1)
-        return cli_usage_error("inspect", "one PACK is needed");
+        return cli_usage_error("inspect", "one PACK, RUN or SWEEP is needed");
     if (o->png && o->sample < 0)
         return cli_usage_error("inspect", "--png needs --sample N");
     if (!o->augment != !o->grid)

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 typedef struct command {
     const char *name;
@@ -47,15 +48,12 @@ static void print_usage(FILE *out)
           out);
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     if (argc < 2) {
         print_usage(stderr);
         return CR_USAGE;
     }
-    /* a file-size limit or a closed pipe is an error of the call, with its message, not a death */
-    signal(SIGXFSZ, SIG_IGN);
-    signal(SIGPIPE, SIG_IGN);
     const char *name = argv[1];
     if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
         print_usage(stdout);
@@ -71,4 +69,29 @@ int main(int argc, char **argv)
     fprintf(stderr, "crisol: there is no command '%s'\n\n", name);
     print_usage(stderr);
     return CR_USAGE;
+}
+
+/* A pack's shards are all open at once, and the usual soft limit of 1,024 files is there for select(), which nobody
+ * calls here. */
+static void allow_open_files(void)
+{
+    const rlim_t enough = 1 << 18;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= enough)
+        return;
+    limit.rlim_cur = limit.rlim_max < enough ? limit.rlim_max : enough;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int main(int argc, char **argv)
+{
+    /* a file-size limit or a closed pipe is an error of the call, with its message, not a death */
+    signal(SIGXFSZ, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    allow_open_files();
+    int code = run(argc, argv);
+    /* what was printed is a command's result, too */
+    if ((fflush(stdout) || ferror(stdout)) && code == CR_OK)
+        code = cli_report(NULL, cr_fail(CR_IO, "cannot print: standard output is closed or full"));
+    return code;
 }

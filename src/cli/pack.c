@@ -55,6 +55,7 @@ static int parse(int argc, char **argv, cr_pack_build_options *options, bool *he
     int option;
     while ((option = getopt_long(argc, argv, "ho:", names, NULL)) != -1) {
         char *end;
+        long n_workers;
         switch (option) {
         case 'o':
             options->output = optarg;
@@ -66,9 +67,10 @@ static int parse(int argc, char **argv, cr_pack_build_options *options, bool *he
             options->force = true;
             break;
         case 'w':
-            options->n_workers = (int)strtol(optarg, &end, 10);
-            if (!*optarg || *end || options->n_workers < 1 || options->n_workers > 1024)
+            n_workers = strtol(optarg, &end, 10);
+            if (!*optarg || *end || n_workers < 1 || n_workers > 1024)
                 return cli_usage_error("pack", "--workers takes a number from 1 to 1024, not '%s'", optarg);
+            options->n_workers = (int)n_workers;
             break;
         case 'q':
             *quiet = true;

@@ -34,7 +34,7 @@ static int parse(int argc, char **argv, const char **path, bool *help, bool *qui
         *quiet = true;
     }
     if (argc - optind != 1)
-        return cli_usage_error("verify", "one PACK is needed");
+        return cli_usage_error("verify", "one PACK or RUN is needed");
     *path = argv[optind];
     return CR_OK;
 }

@@ -173,7 +173,8 @@ static const cr_option options[] = {
     REAL(optimizer.clip, "0", 0, INFINITY, FIXED, "Largest norm of the whole gradient; longer ones are cut; 0: off."),
     REAL(optimizer.backbone_lr, "1", 0, 1000, FIXED, "Factor of the learning rate for the image network."),
 
-    CHOICE(schedule.name, "constant", schedules, FIXED, "How the learning rate goes over the training."),
+    CHOICE(schedule.name, "constant", schedules, FIXED,
+           "How the learning rate goes over the training (one_cycle: momentum does not cycle with it)."),
     INT(schedule.step_size, "10", 1, INFINITY, FIXED, "Epochs between two cuts (step)."),
     REAL(schedule.gamma, "0.1", 0, 1, FIXED, "Factor of a cut (step, multi_step) or of each epoch (exponential)."),
     INTS(schedule.milestones, "[]", 32, 1, INFINITY, FIXED,

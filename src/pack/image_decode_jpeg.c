@@ -92,10 +92,11 @@ static int find_orientation(const struct jpeg_decompress_struct *info)
     return 1;
 }
 
-/* Pillow's cmyk2rgb (src/libImaging/Convert.c); files with an Adobe marker store the four inks inverted. */
-static void convert_cmyk(const uint8_t *cmyk, bool inverted, int32_t width, uint8_t *rgb)
+/* Pillow's cmyk2rgb (src/libImaging/Convert.c). Adobe's programs store the four inks inverted, and Pillow takes every
+ * file for one of theirs, marker or not (JpegImagePlugin.py: rawmode "CMYK;I"). */
+static void convert_cmyk(const uint8_t *cmyk, int32_t width, uint8_t *rgb)
 {
-    unsigned flip = inverted ? 255 : 0;
+    const unsigned flip = 255;
     for (int32_t x = 0; x < width; x++) {
         int light = 255 - (int)(cmyk[4 * x + 3] ^ flip);
         for (int c = 0; c < CR_IMAGE_CHANNELS; c++) {
@@ -127,7 +128,7 @@ static void read_cmyk(jpeg_reader *reader)
     while (reader->info.output_scanline < reader->info.output_height) {
         uint8_t *rgb = reader->image->buffer.data + (size_t)reader->info.output_scanline * width * CR_IMAGE_CHANNELS;
         jpeg_read_scanlines(&reader->info, row, 1);
-        convert_cmyk(row[0], reader->info.saw_Adobe_marker, (int32_t)width, rgb);
+        convert_cmyk(row[0], (int32_t)width, rgb);
     }
 }
 

@@ -191,6 +191,9 @@ static cr_status fail_open(const char *path)
     case ENXIO: /* a socket, or a device without a driver */
     case ENODEV:
         return cr_fail(CR_BAD_DATA, "%.200s: not a regular file", path);
+    case EINVAL: /* no name that this file system can have */
+    case EILSEQ:
+        return cr_fail(CR_BAD_DATA, "%.200s: not a possible name", path);
     default:
         return cr_fail_errno("%.200s", path);
     }

@@ -7,6 +7,7 @@
 #include "crisol/clock.h"
 #include "crisol/log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,7 +31,30 @@ static int64_t count_rejected(const cr_sample_table *table)
     return n;
 }
 
-/* Too many refused rows, or none left. The list stays beside the place where the pack would be. */
+bool cr_pack_is_stopped(const cr_pack_job *job)
+{
+    return job->options->stop && *job->options->stop;
+}
+
+cr_status cr_pack_check_stop(const cr_pack_job *job)
+{
+    return cr_pack_is_stopped(job) ? cr_fail(CR_STOPPED, "stopped by a signal; nothing is left of the pack") : CR_OK;
+}
+
+/* The latest message says why there is no pack; the list of refused rows stays beside the place where it would be. */
+static cr_status leave_list(const cr_sample_table *table, const cr_pack_place *place)
+{
+    char why[CR_ERROR_MAX];
+    snprintf(why, sizeof why, "%s", cr_error_message());
+    cr_status status = cr_pack_place_make_parent(place);
+    if (status == CR_OK)
+        status = cr_rejects_write(place->rejects, table);
+    if (status != CR_OK)
+        return cr_fail(CR_BAD_DATA, "%s; there is no list of them: %s", why, cr_error_message());
+    return cr_fail(CR_BAD_DATA, "%s; see %s", why, place->rejects);
+}
+
+/* Too many refused rows, or none left. */
 static cr_status check_rejects(const cr_sample_table *table, const cr_pack_place *place)
 {
     int64_t n = count_rejected(table);
@@ -39,18 +63,20 @@ static cr_status check_rejects(const cr_sample_table *table, const cr_pack_place
     if ((double)n <= allowed && n < table->n_rows)
         return CR_OK;
     cr_rejects_summary(table, reasons, sizeof reasons);
-    cr_status status = cr_rejects_write(place->rejects, table);
-    if (status != CR_OK)
-        return status;
-    return cr_fail(CR_BAD_DATA, "%lld of %lld rows were refused, max_rejects allows %.0f: %s; see %s", (long long)n,
-                   (long long)table->n_rows, allowed, reasons, place->rejects);
+    (void)cr_fail(CR_BAD_DATA, "%lld of %lld rows were refused, max_rejects allows %.0f: %s", (long long)n,
+                  (long long)table->n_rows, allowed, reasons);
+    return leave_list(table, place);
 }
 
 static cr_status prepare(cr_pack_job *job, const cr_pack_place *place)
 {
     const cr_pack_build_options *o = job->options;
     cr_status status;
-    CR_TRY(cr_sample_table_create(o->recipe, o->root, &job->table));
+    status = cr_sample_table_create(o->recipe, o->root, &job->table);
+    if (status != CR_OK && job->table)
+        status = leave_list(job->table, place);
+    CR_TRY(status);
+    CR_TRY(cr_pack_check_stop(job));
     CR_TRY(check_rejects(job->table, place)); /* rather now than after an hour of decoding */
     job->results = calloc((size_t)job->table->n_rows + 1, sizeof *job->results);
     if (!job->results) {
@@ -130,6 +156,7 @@ cr_status cr_pack_build(const cr_pack_build_options *options, cr_pack_build_repo
     job.folder = place.temporary;
     CR_TRY(write_shards(&job, &place));
     CR_TRY(write_lists(&job, report->pack_id));
+    CR_TRY(cr_pack_check_stop(&job)); /* the last moment */
     CR_TRY(cr_pack_place_publish(&place));
     fill_report(&job, start, report);
 done:

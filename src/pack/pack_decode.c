@@ -34,14 +34,14 @@ typedef struct decoder {
     double last_progress;
 } decoder;
 
-/* One row's image, as pixels. CR_BAD_DATA: `reason` says why not. */
+/* One row's image, as pixels. Errors: where it is the file's fault, `reason` says why; otherwise is_fatal(). */
 static cr_status make_pixels(const decoding *d, decoder *own, const cr_sample_row *row, const char **reason)
 {
     const cr_sample_table *table = d->job->table;
     int descriptor = -1;
     size_t bytes = 0;
     cr_status status;
-    *reason = "unreadable file";
+    *reason = NULL;
     status = cr_open_beneath(d->root, row->image, &descriptor);
     if (status == CR_MISSING)
         *reason = "missing file";
@@ -83,8 +83,9 @@ static cr_status pack_sample(decoding *d, decoder *own, int64_t sample)
     cr_row_result *result = &d->job->results[index];
     const char *reason = NULL;
     cr_status status = make_pixels(d, own, row, &reason);
-    if (status == CR_INTERNAL)
-        return status; /* no memory: not the image's fault */
+    if (cr_pack_is_fatal(status))
+        return cr_fail_context(status, "%s: row %lld, image %s", d->job->options->recipe, (long long)row->row,
+                               row->image);
     if (status != CR_OK)
         return keep_reason(result, reason);
     uint64_t at = shard->entry.offsets.images + (uint64_t)within * CR_IMAGE_BYTES;
@@ -113,8 +114,7 @@ static void show_progress(const decoding *d, decoder *own, int64_t n_done)
 
 static bool must_stop(const decoding *d)
 {
-    const volatile sig_atomic_t *stop = d->job->options->stop;
-    return atomic_load(&d->failed) || (stop && *stop);
+    return atomic_load(&d->failed) || cr_pack_is_stopped(d->job);
 }
 
 static cr_status decode_some(void *context, int worker)
@@ -161,10 +161,7 @@ cr_status cr_pack_decode(cr_pack_job *job)
     if (d.root < 0)
         return cr_fail_errno("image root %s", job->table->image_root);
     CR_TRY(cr_workers_run(job->workers, decode_some, &d));
-    if (job->options->stop && *job->options->stop) {
-        status = cr_fail(CR_STOPPED, "stopped by a signal; nothing is left of the pack");
-        goto done;
-    }
+    CR_TRY(cr_pack_check_stop(job));
     CR_TRY(mark_rejects(job));
 done:
     close(d.root);

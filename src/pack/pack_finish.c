@@ -42,6 +42,7 @@ static cr_status finish_some(void *context, int worker)
     for (int64_t s; (s = atomic_fetch_add(&f->next, 1)) < f->job->plan.n_shards;) {
         cr_planned_shard *shard = &f->job->plan.shards[s];
         cr_shard_entry *e = &shard->entry;
+        CR_TRY(cr_pack_check_stop(f->job));
         CR_TRY(write_tables(f->job, shard));
         CR_TRY(cr_shard_hash(shard->descriptor, shard->path, e->bytes, e->offsets.images, e->n_samples, e->hash,
                              e->index_hash));

@@ -8,6 +8,7 @@
 #include "sample_table.h"
 #include "shard.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* A shard to be written: which rows of the table it holds, in order. */
@@ -42,15 +43,21 @@ typedef struct cr_pack_job {
     cr_workers *workers;
 } cr_pack_job;
 
+/* Whether a signal asks for the end; and that as CR_STOPPED, between stages and within those that may take long. */
+bool cr_pack_is_stopped(const cr_pack_job *job);
+CR_NODISCARD cr_status cr_pack_check_stop(const cr_pack_job *job);
+
 /* The table's rows that are not rejected, split by split in table order, cut into even shards of at most
  * table->shard_samples. */
 CR_NODISCARD cr_status cr_pack_plan_create(const cr_sample_table *table, cr_pack_plan *plan);
 void cr_pack_plan_clear(cr_pack_plan *plan);
-/* Makes the plan's shard files in the job's folder and leaves them open. */
+/* Makes the plan's shard files in the job's folder and leaves them open. Errors: CR_BAD_CONFIG, too, when the process
+ * may not have so many files open. */
 CR_NODISCARD cr_status cr_pack_plan_make_files(cr_pack_job *job, cr_pack_plan *plan);
 
 /* Decodes, resizes and writes every planned image on all workers, with a progress line; then marks the rows whose image
- * is refused. Errors: CR_IO, CR_INTERNAL; CR_STOPPED when the options' flag was raised. */
+ * is refused. Errors: CR_IO, also where an image cannot be read for another reason than its own; CR_INTERNAL;
+ * CR_STOPPED. */
 CR_NODISCARD cr_status cr_pack_decode(cr_pack_job *job);
 /* Makes the plan anew without the refused rows and moves the images of the shards that change. */
 CR_NODISCARD cr_status cr_pack_close_gaps(cr_pack_job *job);
@@ -72,6 +79,8 @@ typedef struct cr_pack_place {
 } cr_pack_place;
 /* Looks at what is there. Errors: CR_BAD_CONFIG (a pack and no `force`; a folder that is no pack, whatever `force`). */
 CR_NODISCARD cr_status cr_pack_place_find(const char *output, bool force, cr_pack_place *place);
+/* The folder that the place is in, where it is missing; and the temporary one in it. */
+CR_NODISCARD cr_status cr_pack_place_make_parent(const cr_pack_place *place);
 CR_NODISCARD cr_status cr_pack_place_make(cr_pack_place *place);
 /* Renames the temporary folder into its place; the former pack, if any, is deleted after that. */
 CR_NODISCARD cr_status cr_pack_place_publish(cr_pack_place *place);

@@ -122,15 +122,20 @@ cr_status cr_pack_place_find(const char *output, bool force, cr_pack_place *plac
     return status;
 }
 
-cr_status cr_pack_place_make(cr_pack_place *place)
+cr_status cr_pack_place_make_parent(const cr_pack_place *place)
 {
     const char *slash = strrchr(place->output, '/');
-    cr_status status = CR_OK;
-    if (slash && slash != place->output) {
-        char *parent = strndup(place->output, (size_t)(slash - place->output));
-        status = parent ? cr_make_folders(parent) : cr_fail_memory("a path", strlen(place->output));
-        free(parent);
-    }
+    if (!slash || slash == place->output)
+        return CR_OK;
+    char *parent = strndup(place->output, (size_t)(slash - place->output));
+    cr_status status = parent ? cr_make_folders(parent) : cr_fail_memory("a path", strlen(place->output));
+    free(parent);
+    return status;
+}
+
+cr_status cr_pack_place_make(cr_pack_place *place)
+{
+    cr_status status = cr_pack_place_make_parent(place);
     if (status != CR_OK)
         return status;
     /* left by a process of the same number that was killed */

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 void cr_pack_plan_clear(cr_pack_plan *plan)
@@ -93,9 +94,34 @@ done:
     return status;
 }
 
+/* All shards are open at once: workers write where the plan says. Those of the plan before are, too, until their images
+ * have moved. */
+static cr_status check_open_files(const cr_pack_job *job, const cr_pack_plan *plan)
+{
+    enum {
+        OTHERS = 64 /* libraries, terminals, the recipe's table */
+    };
+    struct rlimit limit;
+    int64_t n = 0;
+    for (int64_t i = 0; i < plan->n_shards; i++)
+        n += plan->shards[i].descriptor < 0;
+    for (int64_t i = 0; i < job->plan.n_shards; i++)
+        n += job->plan.shards[i].descriptor >= 0;
+    n += OTHERS + cr_workers_count(job->workers);
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == RLIM_INFINITY || (rlim_t)n <= limit.rlim_cur)
+        return CR_OK;
+    return cr_fail(
+        CR_BAD_CONFIG,
+        "%lld shards at once need %lld open files, and this process may have %llu: a larger shard_samples in "
+        "the recipe makes fewer shards, `ulimit -n` raises the limit",
+        (long long)plan->n_shards, (long long)n, (unsigned long long)limit.rlim_cur);
+}
+
 cr_status cr_pack_plan_make_files(cr_pack_job *job, cr_pack_plan *plan)
 {
-    cr_status status = CR_OK;
+    cr_status status = check_open_files(job, plan);
+    if (status != CR_OK)
+        return status;
     for (int64_t i = 0; i < plan->n_shards; i++)
         if (plan->shards[i].descriptor < 0)
             CR_TRY(make_file(job, &plan->shards[i]));
@@ -128,6 +154,7 @@ static cr_status move_images(void *context, int worker)
     for (int64_t s; (s = atomic_fetch_add(&move->next, 1)) < move->plan->n_shards;) {
         const cr_planned_shard *to = &move->plan->shards[s];
         for (int64_t i = 0; !move->kept[s] && i < to->entry.n_samples; i++) {
+            CR_TRY(cr_pack_check_stop(move->job));
             const image_place *from = &move->from[to->rows[i]];
             CR_TRY(cr_pread(from->shard->descriptor, from->shard->path, image, CR_IMAGE_BYTES,
                             from->shard->entry.offsets.images + (uint64_t)from->sample * CR_IMAGE_BYTES));

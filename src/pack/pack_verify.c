@@ -166,6 +166,7 @@ cr_status cr_pack_verify(const char *folder, cr_pack_damage *damage)
     CR_TRY(verify_list(folder, CR_MANIFEST_REJECTS, &m->rejects, damage));
     if (*m->samples.hash)
         CR_TRY(verify_list(folder, CR_MANIFEST_SAMPLES, &m->samples, damage));
+    cr_log_progress(true, "verified %lld shards", (long long)m->n_shards);
     if (damage->n_files || damage->n_samples)
         status = cr_fail(CR_BAD_DATA, "%s: damaged; first: %s; damaged samples: %lld, files: %lld", folder,
                          damage->first, (long long)damage->n_samples, (long long)damage->n_files);

@@ -61,6 +61,16 @@ done:
     return status;
 }
 
+bool cr_is_one_of(const cr_yaml_node *nodes, const char *cell)
+{
+    if (nodes->kind == CR_YAML_SCALAR)
+        return strcmp(nodes->text, cell) == 0;
+    for (int64_t i = 0; i < nodes->n; i++)
+        if (strcmp(nodes->items[i]->text, cell) == 0)
+            return true;
+    return false;
+}
+
 /* `name` under `folder`, unless it is absolute or `folder` is null. */
 static cr_status resolve(const char *folder, const char *name, char **path)
 {
@@ -167,6 +177,20 @@ done:
     return status;
 }
 
+/* A word's rows belong to one split. */
+static cr_status check_split_words(const cr_recipe *recipe, int split)
+{
+    const cr_yaml_node *node = recipe->split.words[split];
+    bool is_list = node != NULL && node->kind == CR_YAML_SEQUENCE;
+    for (int64_t i = 0; node != NULL && i < (is_list ? node->n : 1); i++) {
+        const cr_yaml_node *word = is_list ? node->items[i] : node;
+        for (int s = 0; s < split; s++)
+            if (recipe->split.words[s] != NULL && cr_is_one_of(recipe->split.words[s], word->text))
+                return cr_yaml_fail(recipe->yaml, word, "\"%s\" stands for %s already", word->text, split_keys[s]);
+    }
+    return CR_OK;
+}
+
 /* split: fractions, or a column with the words that stand for each split. */
 static cr_status read_split(cr_recipe *recipe, const cr_yaml_node *map)
 {
@@ -188,6 +212,7 @@ static cr_status read_split(cr_recipe *recipe, const cr_yaml_node *map)
             CR_TRY(cr_yaml_get_string(recipe->yaml, node, &word));
         else if (node != NULL)
             CR_TRY(cr_recipe_check_words(recipe, node, 1));
+        CR_TRY(check_split_words(recipe, s));
     }
     if (recipe->split.words[CR_SPLIT_TRAIN] == NULL)
         status = cr_yaml_fail(recipe->yaml, map, "`train` must say which word of the split column means training");

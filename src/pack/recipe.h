@@ -106,7 +106,9 @@ CR_NODISCARD cr_status cr_recipe_read_source(const cr_recipe *recipe, const cr_y
 CR_NODISCARD cr_status cr_recipe_read_columns(cr_recipe *recipe, const cr_yaml_node *map);
 CR_NODISCARD cr_status cr_recipe_read_filters(cr_recipe *recipe, const cr_yaml_node *sequence);
 CR_NODISCARD cr_status cr_recipe_read_label(cr_recipe *recipe, const cr_yaml_node *map);
-/* An error unless the node is a sequence of `at_least` different, non-empty texts. */
+/* An error unless the node is a sequence of `at_least` different texts. */
 CR_NODISCARD cr_status cr_recipe_check_words(const cr_recipe *recipe, const cr_yaml_node *node, int64_t at_least);
+/* Whether a cell is the node's text, or one of them where it is a sequence. */
+bool cr_is_one_of(const cr_yaml_node *nodes, const char *cell);
 
 #endif

@@ -46,6 +46,10 @@ static cr_status read_column(cr_recipe *recipe, const cr_yaml_node *node, cr_rec
         CR_TRY(read_placeholders(recipe, column));
     if ((column->words = cr_yaml_find(node, "words")) != NULL)
         CR_TRY(cr_recipe_check_words(recipe, column->words, 1));
+    for (int64_t i = 0; column->words != NULL && i < column->words->n; i++)
+        if (column->words->items[i]->text[0] == '\0')
+            return cr_yaml_fail(recipe->yaml, column->words->items[i],
+                                "a word is empty; an empty cell is a missing one");
     if ((item = cr_yaml_find(node, "min_count")) != NULL) {
         CR_TRY(cr_yaml_get_int(recipe->yaml, item, 1, INT32_MAX, &column->min_count));
         if (column->words != NULL)

@@ -44,8 +44,6 @@ enum {
 const char *cr_show_cell(const char *cell, char shown[CR_SHOWN_CELL]);
 /* The row's record in the table, from 0. */
 int64_t cr_builder_record(const cr_sample_builder *builder, int64_t index);
-/* The text of a cell as one of `nodes` (a sequence). */
-bool cr_is_one_of(const cr_yaml_node *nodes, const char *cell);
 
 /* sample_rows.c: candidates and what refuses them. */
 CR_NODISCARD cr_status cr_builder_bind_rows(cr_sample_builder *builder);

@@ -39,9 +39,15 @@ static const char *input_cell(const cr_sample_builder *b, int64_t index, int64_t
     return cr_csv_cell(b->csv, cr_builder_record(b, index), b->input_columns[c]);
 }
 
-static bool is_missing_text(const cr_recipe_column *column, const char *cell)
+/* Of a column of words. A word that the recipe lists is one, also where it reads like a missing cell: "NA". */
+static bool is_missing_text(const cr_sample_builder *b, int64_t c, const char *cell)
 {
-    return cr_cell_is_missing(cell) || (column->missing != NULL && cr_is_one_of(column->missing, cell));
+    const cr_recipe_column *column = &b->recipe->columns[c];
+    if (column->missing != NULL && cr_is_one_of(column->missing, cell))
+        return true;
+    if (column->kind == CR_COLUMN_CATEGORICAL && column->words != NULL && cr_string_index_find(&b->words[c], cell) >= 0)
+        return false;
+    return cr_cell_is_missing(cell);
 }
 
 /* A number, or NaN where the cell is missing or a placeholder. */
@@ -84,7 +90,7 @@ static cr_status check_column(cr_sample_builder *b, int64_t index, int64_t c)
         if (read_numeric(column, cell, &feature) == CR_NUMBER_BAD)
             status = cr_builder_reject(b, index, NULL, "bad number", "\"%s\" in column %s", cr_show_cell(cell, shown),
                                        column->source.name);
-    } else if (is_missing_text(column, cell)) {
+    } else if (is_missing_text(b, c, cell)) {
         status = CR_OK;
     } else if (column->kind == CR_COLUMN_CATEGORICAL) {
         status = check_words(b, index, c, &cell, 1);
@@ -149,7 +155,7 @@ static cr_status count_cell(cr_sample_builder *b, int64_t index, int64_t c, coun
     cr_status status = CR_OK;
     const char *cell = input_cell(b, index, c);
     bool good;
-    if (is_missing_text(&b->recipe->columns[c], cell))
+    if (is_missing_text(b, c, cell))
         goto done;
     if (b->recipe->columns[c].kind == CR_COLUMN_CATEGORICAL) {
         CR_TRY(count_word(counts, cell, index));
@@ -245,7 +251,7 @@ static cr_status encode_cell(cr_sample_builder *b, int64_t index, int64_t c)
         read_numeric(column, cell, features);
         goto done;
     }
-    if (is_missing_text(column, cell)) /* NaN, as everything is to begin with */
+    if (is_missing_text(b, c, cell)) /* NaN, as everything is to begin with */
         goto done;
     if (column->kind == CR_COLUMN_CATEGORICAL) {
         word = cr_string_index_find(&b->words[c], cell);

@@ -9,16 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-bool cr_is_one_of(const cr_yaml_node *nodes, const char *cell)
-{
-    if (nodes->kind == CR_YAML_SCALAR)
-        return strcmp(nodes->text, cell) == 0;
-    for (int64_t i = 0; i < nodes->n; i++)
-        if (strcmp(nodes->items[i]->text, cell) == 0)
-            return true;
-    return false;
-}
-
 static cr_status find_optional(const cr_sample_builder *b, const cr_recipe_source *source, int64_t *column)
 {
     *column = -1;
@@ -146,10 +136,9 @@ static cr_status check_image_file(cr_sample_builder *b, int64_t index)
     if (status == CR_MISSING && b->recipe->missing_fails)
         return cr_fail(CR_MISSING, "%s: record %lld: image %s is not under %s (the recipe says on_missing: fail)",
                        b->csv->path, (long long)cr_builder_record(b, index) + 1, image, b->table->image_root);
-    const char *reason = status == CR_MISSING      ? "missing file"
-                         : status == CR_PERMISSION ? "permission"
-                         : status == CR_BAD_DATA   ? "bad path"
-                                                   : "unreadable file";
+    if (cr_pack_is_fatal(status))
+        return cr_fail_context(status, "%s: record %lld", b->csv->path, (long long)cr_builder_record(b, index) + 1);
+    const char *reason = status == CR_MISSING ? "missing file" : status == CR_PERMISSION ? "permission" : "bad path";
     return cr_builder_reject(b, index, image, reason, "%s", detail);
 }
 

@@ -125,6 +125,17 @@ static cr_status check_usable(const cr_sample_builder *b)
     return CR_OK;
 }
 
+static cr_status check_train(const cr_sample_builder *b)
+{
+    for (int64_t i = 0; i < b->table->n_rows; i++)
+        if (!b->table->rows[i].rejected && b->table->rows[i].split == CR_SPLIT_TRAIN)
+            return CR_OK;
+    return cr_fail(CR_BAD_DATA,
+                   "%s: no row is for training: none that can be used has a word of the recipe's split.train "
+                   "in column %s",
+                   b->csv->path, b->recipe->split.source.name);
+}
+
 /* Splits the rows that are left by fractions, or leaves them where the split column put them. */
 static cr_status split_rows(cr_sample_builder *b)
 {
@@ -132,7 +143,7 @@ static cr_status split_rows(cr_sample_builder *b)
     cr_sample_table *table = b->table;
     int64_t n = 0;
     if (b->split_column >= 0)
-        return CR_OK;
+        return check_train(b);
     size_t most = (size_t)table->n_rows + 1;
     int64_t *groups = calloc(most, sizeof *groups);
     int32_t *labels = calloc(most, sizeof *labels);
@@ -235,9 +246,11 @@ cr_status cr_sample_table_create(const char *recipe, const char *root, cr_sample
     builder.csv = csv;
     builder.table = made;
     CR_TRY(open_root(&builder));
-    CR_TRY(build(&builder));
-    *table = made;
-    made = NULL;
+    status = build(&builder);
+    if (status == CR_OK || (status == CR_BAD_DATA && made->n_rejects > 0 && count_usable(made) == 0)) {
+        *table = made;
+        made = NULL;
+    }
 done:
     free_builder(&builder);
     cr_csv_destroy(&csv);

@@ -60,7 +60,8 @@ typedef struct cr_sample_table {
 /* Reads recipe and table, filters, labels, splits. Rows that cannot be used are rejects. `root`: see
  * cr_pack_build_options. A missing image file (checked beneath the image root) is a reject before the split, so that
  * splits are stratified over what can be packed. Errors: CR_BAD_CONFIG with file:line:column of the recipe; CR_BAD_DATA
- * with file and row of the table; CR_MISSING. */
+ * with file and row of the table; CR_MISSING. When no row can be used, *table is there all the same, for its rejects.
+ */
 CR_NODISCARD cr_status cr_sample_table_create(const char *recipe, const char *root, cr_sample_table **table);
 void cr_sample_table_destroy(cr_sample_table **table);
 
@@ -76,5 +77,12 @@ void cr_sample_table_statistics(cr_sample_table *table);
  * path or a symbolic link that leaves the root (openat2 RESOLVE_BENEATH; a component-wise openat where the kernel lacks
  * it). Errors: CR_MISSING, CR_BAD_DATA ("path escapes the image root"), CR_PERMISSION, CR_IO. */
 CR_NODISCARD cr_status cr_open_beneath(int root, const char *path, int *descriptor);
+
+/* Whether a failure to open or read an image is not the file's own: no memory, too many open files, a disk that does
+ * not answer. Such a one ends packing, or rows would be missing that the next attempt finds; others make a reject. */
+static inline bool cr_pack_is_fatal(cr_status status)
+{
+    return status == CR_INTERNAL || status == CR_IO;
+}
 
 #endif

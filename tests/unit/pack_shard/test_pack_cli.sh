@@ -26,7 +26,9 @@ diff -r "$pack" "$scratch/again" || fail "packing the same again gives other byt
 expect_code 78 "exists.*force" "$crisol" pack "$recipe" --root "$data" --output "$pack"
 expect_code 78 "no pack is there" "$crisol" pack "$recipe" --root "$data" --output "$data" --force
 expect_code 64 "output" "$crisol" pack "$recipe"
-expect_code 64 "from 1 to 1024" "$crisol" pack "$recipe" --output x --workers 0
+for workers in 0 1025 4294967297; do
+    expect_code 64 "from 1 to 1024" "$crisol" pack "$recipe" --output x --workers $workers
+done
 expect_code 64 "no sample 9999" "$crisol" inspect "$pack" --sample 9999
 expect_code 64 "needs --sample" "$crisol" inspect "$pack" --png x.png
 expect_code 66 "missing|No such" "$crisol" pack "$scratch/none.yaml" --output "$scratch/none"
@@ -34,6 +36,32 @@ expect_code 66 "not a pack" "$crisol" inspect "$data"
 expect_code 66 "not a pack" "$crisol" verify "$data"
 for command in pack inspect verify; do
     "$crisol" "$command" --help | grep -q "^usage: crisol $command" || fail "$command --help"
+done
+
+# Too many open files are no fault of an image's: no row is lost to them, and the limit is told before anything is made.
+sed 's/^table:/shard_samples: 1\n&/' "$recipe" >"$scratch/many.yaml"
+expect_code 78 "60 shards.*ulimit -n" sh -c 'ulimit -n 64 && exec "$0" "$@"' "$crisol" pack "$scratch/many.yaml" --root "$data" --output "$scratch/many"
+[ ! -e "$scratch/many" ] || fail "a pack that could not be made"
+(ulimit -Sn 64 && "$crisol" pack "$scratch/many.yaml" --root "$data" --output "$scratch/many" --quiet) || fail "the soft limit is in the way"
+"$crisol" verify "$scratch/many" --quiet
+
+# a list of refused rows, wherever the pack would have been, also when none is left
+printf 'not an image' >"$scratch/bad.jpg"
+cp -r "$data" "$scratch/refused"
+for image in $(find "$scratch/refused" -name '*.jpg' -o -name '*.png' | sort | head -n 20); do
+    cp "$scratch/bad.jpg" "$image"
+done
+expect_code 65 "20 of 60 rows were refused.*see .*new/folder/pack.rejects.csv" "$crisol" pack "$recipe" --root "$scratch/refused" \
+    --output "$scratch/new/folder/pack"
+[ "$(wc -l <"$scratch/new/folder/pack.rejects.csv")" = 21 ] || fail "the list of refused rows"
+find "$scratch/refused" \( -name '*.jpg' -o -name '*.png' \) -delete
+expect_code 65 "no row can be used.*see .*none.rejects.csv" "$crisol" pack "$recipe" --root "$scratch/refused" --output "$scratch/none"
+[ "$(grep -c 'missing file' "$scratch/none.rejects.csv")" = 60 ] || fail "the list where nothing can be used"
+
+# what is printed is checked like what is written
+for command in "inspect $pack" "inspect $pack --json" "inspect $pack --sample 0" "verify $pack" config --version --help; do
+    # shellcheck disable=SC2086
+    expect_code 74 "cannot print" sh -c '"$0" "$@" >/dev/full' "$crisol" $command
 done
 
 # one bit of an image: half way into the first shard

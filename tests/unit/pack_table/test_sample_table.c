@@ -195,11 +195,40 @@ static void test_errors(void **state)
     expect_error("table: t.csv\nimage: {path: x, root: none}\nlabel: {column: label}\n", csv, CR_MISSING, "none");
     expect_error(START "label: {column: label}\n", "n,label\n0,\"a\n", CR_BAD_DATA, "unterminated_quote");
     expect_error(START "label: {column: label}\n", "n,label\n", CR_BAD_DATA, "no rows");
-    expect_error(START "label: {column: label}\n", "n,label\n99,a\n", CR_BAD_DATA, "no row can be used");
     expect_error(START "label: {column: label}\n", "n,label\n0,a\n1,a\n", CR_BAD_DATA, "only one class");
     expect_error(START "label: {column: label}\nfilter: [{column: size, min: 5}]\n", csv, CR_BAD_DATA, "filters drop");
     expect_error("table: t.csv\nimage: {path: \"img/{n}9.png\", on_missing: fail}\nlabel: {column: label}\n",
                  "n,label\n0,a\n9,b\n", CR_MISSING, "record 1");
+    expect_error(START "label: {column: label}\nsplit: {column: size, train: x, val: [1, 2]}\n", csv, CR_BAD_DATA,
+                 "no row is for training");
+}
+
+/* The rejects are there for whoever wants to list them. */
+static void test_nothing_usable(void **state)
+{
+    (void)state;
+    cr_sample_table *t = NULL;
+    assert_int_equal(create(START "label: {column: label}\n", "n,label\n99,a\n", &t), CR_BAD_DATA);
+    assert_non_null(strstr(cr_error_message(), "no row can be used"));
+    assert_non_null(t);
+    assert_int_equal(t->n_rejects, 1);
+    expect_reject(t, 0, 1, "missing file", "img/99.png");
+    cr_sample_table_destroy(&t);
+}
+
+/* "NA" is a missing cell, unless the recipe lists it as a word. */
+static void test_words_that_look_missing(void **state)
+{
+    (void)state;
+    static const char csv[] = "n,c,y\n0,NA,a\n1,EU,b\n2,nan,a\n3,,b\n";
+    static const float expected[4] = {1, 0, NAN, NAN};
+    cr_sample_table *t = expect_good(START "columns:\n  c: {kind: categorical, words: [EU, NA], unknown: reject}\n"
+                                           "label: {column: y}\n",
+                                     csv);
+    assert_int_equal(t->n_rejects, 0);
+    for (int i = 0; i < 4; i++)
+        assert_true(isnan(expected[i]) ? isnan(t->rows[i].metadata[0]) : t->rows[i].metadata[0] == expected[i]);
+    cr_sample_table_destroy(&t);
 }
 
 static void test_filters(void **state)
@@ -237,6 +266,8 @@ int main(void)
         cmocka_unit_test(test_split_over_what_can_be_packed),
         cmocka_unit_test(test_statistics_leave_rejects_out),
         cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_nothing_usable),
+        cmocka_unit_test(test_words_that_look_missing),
         cmocka_unit_test(test_filters),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
