@@ -27,10 +27,14 @@ CR_NODISCARD cr_status cr_atomic_file_save(const char *path, const void *data, s
 CR_NODISCARD cr_status cr_make_folders(const char *path);
 /* fsync of a folder, so that what was renamed into it survives a power cut. */
 CR_NODISCARD cr_status cr_sync_folder(const char *path);
+/* The same for the folder that a path stands in. */
+CR_NODISCARD cr_status cr_sync_parent(const char *path);
 /* Reads a whole regular file of at most `max_bytes` into malloc'ed memory with a final NUL that `bytes` does not count.
  * The caller frees. Larger: CR_BAD_DATA. */
 CR_NODISCARD cr_status cr_read_file(const char *path, size_t max_bytes, char **data, size_t *bytes);
 /* folder + "/" + name into malloc'ed memory, null when out of memory. The caller frees. */
 char *cr_path_join(const char *folder, const char *name);
+/* The folder that a path without trailing slashes stands in ("." and "/" included), likewise. */
+char *cr_path_parent(const char *path);
 
 #endif

@@ -94,25 +94,6 @@ static cr_status flush_and_close(cr_atomic_file *file)
     return CR_OK;
 }
 
-/* The folder a path stands in, malloc'ed; null when out of memory. */
-static char *folder_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    if (!slash)
-        return strdup(".");
-    return strndup(path, slash == path ? 1 : (size_t)(slash - path));
-}
-
-static cr_status sync_parent(const char *path)
-{
-    char *folder = folder_of(path);
-    if (!folder)
-        return cr_fail_memory("a file name", strlen(path));
-    cr_status status = cr_sync_folder(folder);
-    free(folder);
-    return status;
-}
-
 /* Only the very last step, the folder's fsync, can fail with the new file already in its place: it is whole, but may
  * not survive a power cut. */
 cr_status cr_atomic_file_commit(cr_atomic_file **file)
@@ -124,7 +105,7 @@ cr_status cr_atomic_file_commit(cr_atomic_file **file)
         CR_TRY(cr_fail_errno("%s: cannot replace", it->path));
     free(it->temporary);
     it->temporary = NULL;
-    CR_TRY(sync_parent(it->path));
+    CR_TRY(cr_sync_parent(it->path));
 done:
     cr_atomic_file_destroy(file);
     return status;

@@ -23,8 +23,16 @@ cr_status cr_sync_folder(const char *path)
     return status;
 }
 
-/* Makes one folder and syncs the one it stands in (`path` cut at its last slash), so that it survives a power cut. */
-static cr_status make_folder(char *path)
+cr_status cr_sync_parent(const char *path)
+{
+    char *folder = cr_path_parent(path);
+    cr_status status = folder ? cr_sync_folder(folder) : cr_fail_memory("a path", strlen(path));
+    free(folder);
+    return status;
+}
+
+/* Makes one folder and syncs the one it stands in, so that it survives a power cut. */
+static cr_status make_folder(const char *path)
 {
     if (mkdir(path, 0777)) {
         int error = errno;
@@ -36,15 +44,7 @@ static cr_status make_folder(char *path)
         errno = error;
         return cr_fail_errno("%s: cannot make the folder", path);
     }
-    char *slash = strrchr(path, '/');
-    if (!slash)
-        return cr_sync_folder(".");
-    if (slash == path)
-        return cr_sync_folder("/");
-    *slash = 0;
-    cr_status status = cr_sync_folder(path);
-    *slash = '/';
-    return status;
+    return cr_sync_parent(path);
 }
 
 cr_status cr_make_folders(const char *path)
@@ -123,6 +123,12 @@ cr_status cr_read_file(const char *path, size_t max_bytes, char **data, size_t *
     }
     close(descriptor);
     return status;
+}
+
+char *cr_path_parent(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
 }
 
 char *cr_path_join(const char *folder, const char *name)

@@ -38,13 +38,12 @@ static cr_status find_folder(const char *path, char **folder)
 {
     cr_status status = CR_OK;
     char *relative = NULL, *here = NULL;
-    const char *slash = strrchr(path, '/');
     *folder = NULL;
-    relative = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+    relative = cr_path_parent(path);
     here = getcwd(NULL, 0);
     if (!relative || !here)
         CR_TRY(cr_fail_errno("%s: cannot find out its folder", path));
-    if (!slash)
+    if (!strcmp(relative, "."))
         *folder = strdup(here);
     else
         *folder = *relative == '/' ? strdup(relative) : cr_path_join(here, relative);

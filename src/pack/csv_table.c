@@ -1,6 +1,7 @@
 #include "csv_table.h"
 
 #include "csv_scan.h"
+#include "string_index.h"
 
 #include "crisol/atomic_file.h"
 
@@ -162,11 +163,6 @@ static cr_status fill_cells(cr_csv_table *table, const char *bytes, size_t n_byt
     return CR_OK;
 }
 
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static cr_status check_header(const cr_csv_table *table, cr_csv_problem *problem)
 {
     char text[256];
@@ -182,7 +178,7 @@ static cr_status check_header(const cr_csv_table *table, cr_csv_problem *problem
         return cr_fail_memory("column names", (size_t)table->n_columns * sizeof *names);
     for (int64_t i = 0; i < table->n_columns; i++)
         names[i] = cr_csv_column_name(table, i);
-    qsort(names, (size_t)table->n_columns, sizeof *names, compare_names);
+    qsort(names, (size_t)table->n_columns, sizeof *names, cr_compare_texts);
     cr_status status = CR_OK;
     for (int64_t i = 1; i < table->n_columns && status == CR_OK; i++) {
         if (strcmp(names[i - 1], names[i]) == 0) {

@@ -124,10 +124,7 @@ cr_status cr_pack_place_find(const char *output, bool force, cr_pack_place *plac
 
 cr_status cr_pack_place_make_parent(const cr_pack_place *place)
 {
-    const char *slash = strrchr(place->output, '/');
-    if (!slash || slash == place->output)
-        return CR_OK;
-    char *parent = strndup(place->output, (size_t)(slash - place->output));
+    char *parent = cr_path_parent(place->output);
     cr_status status = parent ? cr_make_folders(parent) : cr_fail_memory("a path", strlen(place->output));
     free(parent);
     return status;
@@ -144,15 +141,6 @@ cr_status cr_pack_place_make(cr_pack_place *place)
     if (mkdir(place->temporary, 0777))
         return cr_fail_errno("%s: cannot make the folder", place->temporary);
     return CR_OK;
-}
-
-static cr_status sync_parent(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    char *parent = !slash ? strdup(".") : slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
-    cr_status status = parent ? cr_sync_folder(parent) : cr_fail_memory("a path", strlen(path));
-    free(parent);
-    return status;
 }
 
 /* The new pack into the place of the old one. Without an exchange there is a moment with no pack in the place. */
@@ -196,7 +184,7 @@ cr_status cr_pack_place_publish(cr_pack_place *place)
     free(place->temporary); /* nothing of ours has that name any more */
     place->temporary = NULL;
     unlink(place->rejects); /* of an earlier attempt that failed */
-    CR_TRY(sync_parent(place->output));
+    CR_TRY(cr_sync_parent(place->output));
 done:
     return status;
 }

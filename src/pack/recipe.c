@@ -91,8 +91,7 @@ static cr_status find_root(const cr_recipe *recipe, const char *path, const char
         status = resolve(NULL, root, folder);
         goto done;
     }
-    const char *slash = strrchr(path, '/');
-    beside = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    beside = cr_path_parent(path);
     if (beside == NULL) {
         status = cr_fail_memory("a path", strlen(path));
         goto done;

@@ -168,11 +168,6 @@ done:
     return status;
 }
 
-static int compare_texts(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 /* Bytes of UTF-8 in the order of bytes are characters in the order of code points. */
 static cr_status learn_words(cr_sample_builder *b, int64_t c)
 {
@@ -199,7 +194,7 @@ static cr_status learn_words(cr_sample_builder *b, int64_t c)
     for (int64_t i = 0; i < counts.index.n; i++)
         if (counts.counts[i] >= column->min_count)
             words[n++] = counts.index.texts[i];
-    qsort(words, (size_t)n, sizeof *words, compare_texts);
+    qsort(words, (size_t)n, sizeof *words, cr_compare_texts);
     for (int64_t i = 0; i < n; i++)
         CR_TRY(cr_string_index_add(&b->words[c], words[i], &number, NULL));
 done:

@@ -153,11 +153,6 @@ cr_status cr_builder_check_label(cr_sample_builder *b, int64_t index)
     return CR_OK;
 }
 
-static int compare_texts(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 /* Classes without names of their own: the label column's cells in the order of code points. */
 static cr_status learn_classes(cr_sample_builder *b)
 {
@@ -180,7 +175,7 @@ static cr_status learn_classes(cr_sample_builder *b)
                          b->recipe->label.source.name);
         goto done;
     }
-    qsort(found.texts, (size_t)found.n, sizeof *found.texts, compare_texts); /* its slots are of no use any more */
+    qsort(found.texts, (size_t)found.n, sizeof *found.texts, cr_compare_texts); /* its slots are of no use any more */
     CR_TRY(make_room_for_classes(b, found.n, found.n));
     for (int64_t i = 0; i < found.n; i++) {
         CR_TRY(add_class(table, found.texts[i]));

@@ -70,3 +70,8 @@ cr_status cr_string_index_add(cr_string_index *index, const char *text, int64_t 
 done:
     return status;
 }
+
+int cr_compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}

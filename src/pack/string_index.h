@@ -19,4 +19,7 @@ CR_NODISCARD cr_status cr_string_index_add(cr_string_index *index, const char *t
 int64_t cr_string_index_find(const cr_string_index *index, const char *text); /* -1 when it is not there */
 void cr_string_index_free(cr_string_index *index);
 
+/* For qsort() of texts: by bytes, which in UTF-8 is by code points. */
+int cr_compare_texts(const void *a, const void *b);
+
 #endif
