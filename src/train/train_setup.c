@@ -3,9 +3,12 @@
 
 #include "crisol/clock.h"
 #include "crisol/device.h"
+#include "crisol/hash.h"
+#include "crisol/log.h"
 #include "resident.h"
 #include "session_plans.h"
 
+#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,6 +157,32 @@ done:
     return status;
 }
 
+/* Ranks whose processors or libraries differ may compute with other kernels, hence other bits. */
+static cr_status compare_kernels(const cr_trainer *trainer)
+{
+    cr_status status = CR_OK;
+    cr_comm *comm = trainer->comm;
+    int n = cr_comm_size(comm), r = 1;
+    json_t *kernels = cr_program_describe(trainer->team.train_programs[0]);
+    char *text = kernels ? json_dumps(kernels, JSON_COMPACT) : NULL, mine[CR_HASH_TEXT];
+    char(*all)[CR_HASH_TEXT] = calloc((size_t)n, sizeof *all);
+    cr_hash128(text ? text : "", text ? strlen(text) : 0, mine);
+    CR_TRY(cr_comm_agree(comm, all ? CR_OK : cr_fail_memory("the ranks' kernels", (size_t)n * sizeof *all)));
+    CR_TRY(cr_comm_allgather(comm, mine, sizeof mine, all));
+    while (r < n && strcmp(all[r], all[0]) == 0)
+        r++;
+    if (r < n && cr_comm_rank(comm) == 0)
+        cr_log_warning(
+            "rank %d computes with other kernels than rank 0, as other processors or libraries do: the weights "
+            "will depend on the number of ranks (`crisol doctor` on each machine tells more)",
+            r);
+done:
+    json_decref(kernels);
+    free(text);
+    free(all);
+    return status;
+}
+
 cr_status cr_trainer_create(cr_comm *comm, const cr_train_options *options, cr_trainer *trainer)
 {
     memset(trainer, 0, sizeof *trainer);
@@ -165,6 +194,7 @@ cr_status cr_trainer_create(cr_comm *comm, const cr_train_options *options, cr_t
     CR_TRY(cr_comm_agree(comm, open_run(trainer)));
     CR_TRY(measure_plans(trainer));
     CR_TRY(cr_comm_agree(comm, create_local(trainer)));
+    CR_TRY(compare_kernels(trainer));
     cr_reducer_params reduction = {.n = trainer->state.n,
                                    .n_leaves = trainer->n_micro,
                                    .n_workers = trainer->team.n_workers,

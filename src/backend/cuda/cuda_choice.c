@@ -33,11 +33,12 @@ done:
 }
 
 /* A plan that failed its trial is passed over, with a warning; what else failed stays a failure. */
-static cr_status pass_over(cr_status status, const char *layer)
+static cr_status pass_over(const cr_conv_trial *trial, cr_status status, const char *layer)
 {
     if (status != CR_BAD_DATA)
         return status;
-    cr_log_warning("layer %s: an engine is passed over: %s", layer, cr_error_message());
+    if (trial->is_news)
+        cr_log_warning("layer %s: an engine is passed over: %s", layer, cr_error_message());
     return CR_OK;
 }
 
@@ -61,7 +62,7 @@ static cr_status take_fastest(cr_conv_trial *trial, cr_conv_plan *const *plans, 
         chosen->by_rule_us = isfinite(by_rule) ? by_rule : times[best];
         cr_conv_plan_store(plans[best], chosen);
         cr_status status = restore(trial, chosen, layer, plan);
-        if (status == CR_OK || pass_over(status, layer) != CR_OK)
+        if (status == CR_OK || pass_over(trial, status, layer) != CR_OK)
             return status;
         times[best] = INFINITY;
     }
@@ -82,7 +83,7 @@ static cr_status measure(cr_conv_trial *trial, const char *layer, cr_conv_plan *
     chosen.shape = *trial->shape;
     chosen.pass = trial->pass;
     chosen.is_used = true;
-    CR_TRY(cr_conv_plan_list(cuda, trial->shape, trial->pass, layer, plans, &n));
+    CR_TRY(cr_conv_plan_list(cuda, trial->shape, trial->pass, layer, false, plans, &n));
     CR_TRY(measure_all(trial, plans, n, times));
     CR_TRY(take_fastest(trial, plans, times, n, layer, &chosen, plan));
     CR_TRY(cr_plans_add(cuda->plans, &chosen));
@@ -98,14 +99,14 @@ static cr_status take_next(cr_conv_trial *trial, const char *layer, cr_conv_plan
     cr_status status = CR_OK;
     cr_conv_plan *plans[CR_PLANS_MAX_CANDIDATES] = {NULL};
     int n = 0;
-    CR_TRY(cr_conv_plan_list(trial->cuda, trial->shape, trial->pass, layer, plans, &n));
+    CR_TRY(cr_conv_plan_list(trial->cuda, trial->shape, trial->pass, layer, true, plans, &n));
     for (int i = 1; i < n && !*plan; i++) {
         status = cr_conv_trial_check(trial, plans[i]);
         if (status == CR_OK) {
             *plan = plans[i];
             plans[i] = NULL;
         }
-        CR_TRY(pass_over(status, layer));
+        CR_TRY(pass_over(trial, status, layer));
     }
     if (!*plan)
         status = nothing_left(n, layer);
@@ -122,7 +123,7 @@ static cr_status take_by_rule(cr_conv_trial *trial, const char *layer, cr_conv_p
     status = cr_conv_trial_check(trial, *plan);
     if (status != CR_OK) {
         cr_conv_plan_destroy(plan);
-        CR_TRY(pass_over(status, layer));
+        CR_TRY(pass_over(trial, status, layer));
         status = take_next(trial, layer, plan);
     }
 done:

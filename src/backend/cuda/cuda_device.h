@@ -29,10 +29,10 @@ typedef struct cr_cuda {
     void *spans; /* the device's table of cr_update_span */
     int n_spans; /* that it has room for */
     char library[160];
-    cr_plan_target target;       /* of the table: device and cuDNN's version */
-    cr_plans *plans;             /* borrowed; null: the fixed rule alone */
-    bool measures;               /* what the table lacks */
-    struct cr_conv_right *right; /* plans that passed their trial (cuda_trial.c) */
+    cr_plan_target target;            /* of the table: device and cuDNN's version */
+    cr_plans *plans;                  /* borrowed; null: the fixed rule alone */
+    bool measures;                    /* what the table lacks */
+    struct cr_conv_verdict *verdicts; /* on plans that were tried (cuda_trial.c) */
 } cr_cuda;
 
 /* CR_OK, or CR_INTERNAL with a line of what failed and why. */

@@ -15,20 +15,21 @@ typedef struct cr_conv_trial { /* zeros, and what is tried; the rest comes when 
     size_t workspace_bytes;
     void *found; /* [CR_TRIAL_PLACES] cr_trial_found, the device's */
     cudaEvent_t before, after;
+    bool is_news; /* the latest check was the first of its plan */
 } cr_conv_trial;
 
-/* The device is entered, nothing is captured. Errors of both: CR_BAD_DATA, where another plan may do: this one does not
- * run; CR_INTERNAL of the device, and when there is no memory for the arrays: no more than a program of that layer
- * needs. */
+/* The device is entered, nothing is captured. Errors of both: CR_INTERNAL of the device, and when there is no memory
+ * for the arrays: no more than a program of that layer needs. CR_BAD_DATA: another plan may do. */
 
-/* The median of some runs, in microseconds. */
+/* The median of some runs, in microseconds. CR_BAD_DATA: this one does not run. */
 CR_NODISCARD cr_status cr_conv_trial_time(cr_conv_trial *trial, const cr_conv_plan *plan, double *microseconds);
-/* CR_BAD_DATA, too, when the result is not that of plain sums at 256 places, half of whose coordinates lie at edges. A
- * plan that a backend found right for a shape is not tried again. */
+/* CR_BAD_DATA when the result is not that of plain sums at 256 places, half of whose coordinates lie at edges, of a run
+ * by itself or of one from a graph. A backend tries a plan once for a shape. One that does not run here is CR_INTERNAL:
+ * on one rank of several, passing it over would give that rank other bits. */
 CR_NODISCARD cr_status cr_conv_trial_check(cr_conv_trial *trial, const cr_conv_plan *plan);
 void cr_conv_trial_end(cr_conv_trial *trial);
 
-/* What a backend remembers of plans that were right. */
+/* What a backend remembers. */
 void cr_conv_trials_forget(cr_cuda *cuda);
 
 #endif

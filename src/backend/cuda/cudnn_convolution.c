@@ -69,7 +69,7 @@ done:
     return status;
 }
 
-cr_status cr_conv_plan_list(cr_cuda *cuda, const cr_conv_shape *shape, cr_conv_pass pass, const char *layer,
+cr_status cr_conv_plan_list(cr_cuda *cuda, const cr_conv_shape *shape, cr_conv_pass pass, const char *layer, bool all,
                             cr_conv_plan **plans, int *n)
 {
     cr_status status = CR_OK;
@@ -78,7 +78,8 @@ cr_status cr_conv_plan_list(cr_cuda *cuda, const cr_conv_shape *shape, cr_conv_p
     int n_found = 0;
     *n = 0;
     CR_TRY(cr_cudnn_open(&target.calls));
-    CR_TRY(cr_cudnn_plan_list(&target, shape, pass, layer, CR_PLANS_MAX_CANDIDATES, found, &n_found));
+    CR_TRY(cr_cudnn_plan_list(&target, shape, pass, layer, all ? CR_CUDNN_ALL_LISTS : CR_CUDNN_FIRST_LIST,
+                              CR_PLANS_MAX_CANDIDATES, found, &n_found));
     for (; *n < n_found; ++*n) {
         CR_TRY(create(cuda, &plans[*n]));
         plans[*n]->chosen = found[*n];
@@ -113,6 +114,11 @@ void cr_conv_plan_destroy(cr_conv_plan **plan)
 size_t cr_conv_plan_workspace_bytes(const cr_conv_plan *plan)
 {
     return plan->chosen.workspace_bytes > 0 ? (size_t)plan->chosen.workspace_bytes : 0;
+}
+
+bool cr_conv_plan_transforms(const cr_conv_plan *plan)
+{
+    return plan->chosen.transforms;
 }
 
 const char *cr_conv_plan_name(const cr_conv_plan *plan)

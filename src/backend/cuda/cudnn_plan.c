@@ -50,18 +50,23 @@ typedef struct choice {
     bool tensor_cores; /* bf16 alone */
 } choice;
 
+static bool transforms(const engine_facts *facts)
+{
+    const bool *notes = facts->notes;
+    return notes[CUDNN_NUMERICAL_NOTE_WINOGRAD] || notes[CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_4x4] ||
+           notes[CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_6x6] || notes[CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13];
+}
+
 static bool passes(const engine_facts *facts, const cr_conv_shape *shape, const choice *rule)
 {
     const bool *notes = facts->notes;
-    bool transforms = notes[CUDNN_NUMERICAL_NOTE_WINOGRAD] || notes[CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_4x4] ||
-                      notes[CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_6x6] || notes[CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13];
     if (notes[CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC] || notes[CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION] ||
         notes[CUDNN_NUMERICAL_NOTE_FFT])
         return false;
     if (shape->bf16)
-        return !transforms && (notes[CUDNN_NUMERICAL_NOTE_TENSOR_CORE] || !rule->tensor_cores);
+        return !transforms(facts) && (notes[CUDNN_NUMERICAL_NOTE_TENSOR_CORE] || !rule->tensor_cores);
     return !notes[CUDNN_NUMERICAL_NOTE_TENSOR_CORE] && !notes[CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS] &&
-           (shape->winograd || !transforms);
+           (shape->winograd || !transforms(facts));
 }
 
 /* The configuration's plan; *plan stays null where cuDNN refuses or the workspace is too large: the next is tried. */
@@ -89,6 +94,7 @@ static void note_engine(const engine_facts *facts, cr_cudnn_plan *plan)
 {
     plan->engine = facts->index;
     plan->has_tensor_cores = facts->notes[CUDNN_NUMERICAL_NOTE_TENSOR_CORE];
+    plan->transforms = transforms(facts);
     plan->is_deterministic = !facts->notes[CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC];
 }
 
@@ -194,7 +200,7 @@ done:
 }
 
 cr_status cr_cudnn_plan_list(const cr_cudnn_target *target, const cr_conv_shape *shape, cr_conv_pass pass,
-                             const char *layer, int most, cr_cudnn_plan *plans, int *n)
+                             const char *layer, cr_cudnn_range range, int most, cr_cudnn_plan *plans, int *n)
 {
     static const choice rules[] = {
         {CUDNN_HEUR_MODE_A, true}, {CUDNN_HEUR_MODE_FALLBACK, true}, {CUDNN_HEUR_MODE_FALLBACK, false}};
@@ -202,7 +208,7 @@ cr_status cr_cudnn_plan_list(const cr_cudnn_target *target, const cr_conv_shape 
     cudnnBackendDescriptor_t graph = NULL;
     *n = 0;
     CR_TRY(cr_cudnn_graph_make(target, shape, pass, &graph));
-    for (size_t r = 0; r < sizeof rules / sizeof *rules && *n == 0; r++) {
+    for (size_t r = 0; r < sizeof rules / sizeof *rules && (*n == 0 || range == CR_CUDNN_ALL_LISTS); r++) {
         cudnnBackendDescriptor_t *configs = NULL;
         int64_t room, n_configs;
         status = list_configs(target, graph, rules[r].mode, &configs, &room, &n_configs);
@@ -230,7 +236,7 @@ cr_status cr_cudnn_plan_choose(const cr_cudnn_target *target, const cr_conv_shap
 {
     int n;
     memset(plan, 0, sizeof *plan);
-    return cr_cudnn_plan_list(target, shape, pass, layer, 1, plan, &n);
+    return cr_cudnn_plan_list(target, shape, pass, layer, CR_CUDNN_FIRST_LIST, 1, plan, &n);
 }
 
 /* A configuration of a graph by the engine's number and its knobs. */

@@ -31,7 +31,7 @@ typedef struct cr_cudnn_plan {
     int64_t engine;   /* its global index */
     int place;        /* in the list that it was chosen from */
     bool is_fallback; /* that list was the fallbacks' */
-    bool has_tensor_cores, is_deterministic;
+    bool has_tensor_cores, is_deterministic, transforms;
     cr_plan_knob knobs[CR_PLAN_MAX_KNOBS];
     int n_knobs; /* of a listed or restored plan; 0 for the rule's, which nobody stores */
 } cr_cudnn_plan;
@@ -39,9 +39,14 @@ typedef struct cr_cudnn_plan {
 /* By the rule. Errors: CR_INTERNAL when no engine passes. `layer` names the layer in errors. */
 CR_NODISCARD cr_status cr_cudnn_plan_choose(const cr_cudnn_target *target, const cr_conv_shape *shape,
                                             cr_conv_pass pass, const char *layer, cr_cudnn_plan *plan);
+typedef enum cr_cudnn_range {
+    CR_CUDNN_FIRST_LIST, /* that the rule's choice comes from */
+    CR_CUDNN_ALL_LISTS
+} cr_cudnn_range;
 /* The rule's choice and those behind it that fulfil the conditions: at most `most`, *n of them. Errors: as above. */
 CR_NODISCARD cr_status cr_cudnn_plan_list(const cr_cudnn_target *target, const cr_conv_shape *shape, cr_conv_pass pass,
-                                          const char *layer, int most, cr_cudnn_plan *plans, int *n);
+                                          const char *layer, cr_cudnn_range range, int most, cr_cudnn_plan *plans,
+                                          int *n);
 /* The engine that is stored, with the knobs that are stored, whatever the heuristics say now. Errors: CR_BAD_DATA when
  * cuDNN does not have it for this convolution or does not take the knobs, or when it does not fulfil the conditions. */
 CR_NODISCARD cr_status cr_cudnn_plan_restore(const cr_cudnn_target *target, const cr_plan *stored, const char *layer,

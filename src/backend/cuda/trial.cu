@@ -32,7 +32,7 @@ typedef struct place {
     int64_t n, o, y, x, c;
 } place;
 
-/* Half of all coordinates lie at an edge or beside it: there, padding makes the difference. */
+/* Half of all coordinates lie at an edge or beside it: there, padding and the tails of tiles make the difference. */
 CR_KERNEL_PART int64_t draw_coordinate(uint32_t word, int64_t extent)
 {
     const int64_t beside = extent > 1 ? 1 : 0;
@@ -52,16 +52,19 @@ CR_KERNEL_PART int64_t draw_coordinate(uint32_t word, int64_t extent)
 
 CR_KERNEL_PART place draw_place(const cr_trial_job *a, int64_t i)
 {
-    const uint32_t key[2] = {CR_TRIAL_PLACES, 1}, counter[4] = {(uint32_t)i, 0, 0, 0};
+    const uint32_t key[2] = {CR_TRIAL_PLACES, 1};
+    const uint32_t counters[2][4] = {{(uint32_t)i, 0, 0, 0}, {(uint32_t)i, 1, 0, 0}};
     const cr_conv_shape *s = &a->shape;
-    const int64_t height = a->pass == CR_CONV_WEIGHTS ? s->kernel : a->pass == CR_CONV_DATA ? s->height : s->out_height;
-    const int64_t width = a->pass == CR_CONV_WEIGHTS ? s->kernel : a->pass == CR_CONV_DATA ? s->width : s->out_width;
-    uint32_t words[4];
-    cr_philox_block(key, counter, words);
-    place at = {.y = draw_coordinate(words[0], height), .x = draw_coordinate(words[1], width)};
-    at.n = (int64_t)words[2] % s->n;
-    at.o = (int64_t)words[2] % s->out;
-    at.c = (int64_t)words[3] % (a->pass == CR_CONV_FORWARD ? s->out : s->in);
+    const bool weights = a->pass == CR_CONV_WEIGHTS, data = a->pass == CR_CONV_DATA;
+    uint32_t words[4], more[4];
+    cr_philox_block(key, counters[0], words);
+    cr_philox_block(key, counters[1], more);
+    place at;
+    at.n = draw_coordinate(words[0], s->n);
+    at.o = draw_coordinate(words[1], s->out);
+    at.y = draw_coordinate(words[2], weights ? s->kernel : data ? s->height : s->out_height);
+    at.x = draw_coordinate(words[3], weights ? s->kernel : data ? s->width : s->out_width);
+    at.c = draw_coordinate(more[0], a->pass == CR_CONV_FORWARD ? s->out : s->in);
     return at;
 }
 

@@ -180,11 +180,11 @@ cr_status cr_conv_plan_create(cr_cuda *cuda, const cr_conv_shape *shape, cr_conv
     return create(shape, pass, 0, plan);
 }
 
-cr_status cr_conv_plan_list(cr_cuda *cuda, const cr_conv_shape *shape, cr_conv_pass pass, const char *layer,
+cr_status cr_conv_plan_list(cr_cuda *cuda, const cr_conv_shape *shape, cr_conv_pass pass, const char *layer, bool all,
                             cr_conv_plan **plans, int *n)
 {
     cr_status status = CR_OK;
-    (void)cuda, (void)layer;
+    (void)cuda, (void)layer, (void)all;
     for (*n = 0; *n < N_ENGINES; ++*n)
         CR_TRY(create(shape, pass, *n, &plans[*n]));
 done:
@@ -217,6 +217,12 @@ void cr_conv_plan_destroy(cr_conv_plan **plan)
 size_t cr_conv_plan_workspace_bytes(const cr_conv_plan *plan)
 {
     return plan->pass == CR_CONV_WEIGHTS ? 64 : 0;
+}
+
+bool cr_conv_plan_transforms(const cr_conv_plan *plan)
+{
+    (void)plan;
+    return false;
 }
 
 const char *cr_conv_plan_name(const cr_conv_plan *plan)

@@ -208,14 +208,28 @@ static cr_plan stored_of(const cr_cudnn_plan *plan, const cr_conv_shape *shape, 
 typedef struct restored {
     int n_passes, n_plans, n_choices; /* n_choices: passes with more than one */
     int n_knobs, n_failed;
+    int n_alone; /* passes without another engine, if the first one fails its trial */
 } restored;
+
+static int count_of_all_lists(const cr_conv_shape *shape, cr_conv_pass pass, const char *layer)
+{
+    cr_cudnn_plan plans[CR_PLANS_MAX_CANDIDATES];
+    int n = 0;
+    if (cr_cudnn_plan_list(&target, shape, pass, layer, CR_CUDNN_ALL_LISTS, CR_PLANS_MAX_CANDIDATES, plans, &n) !=
+        CR_OK)
+        fail_msg("%s", cr_error_message());
+    for (int i = 0; i < n; i++)
+        cr_cudnn_plan_clear(&target, &plans[i]);
+    return n;
+}
 
 /* Each candidate for one pass, and again from its engine and knobs. */
 static void restore_candidates(const cr_conv_shape *shape, cr_conv_pass pass, const char *layer, restored *r)
 {
     cr_cudnn_plan plans[CR_PLANS_MAX_CANDIDATES], by_rule, again;
     int n = 0;
-    if (cr_cudnn_plan_list(&target, shape, pass, layer, CR_PLANS_MAX_CANDIDATES, plans, &n) != CR_OK)
+    if (cr_cudnn_plan_list(&target, shape, pass, layer, CR_CUDNN_FIRST_LIST, CR_PLANS_MAX_CANDIDATES, plans, &n) !=
+        CR_OK)
         fail_msg("%s", cr_error_message());
     assert_int_equal(cr_cudnn_plan_choose(&target, shape, pass, layer, &by_rule), CR_OK);
     assert_true(n >= 1 && plans[0].engine == by_rule.engine && plans[0].place == by_rule.place);
@@ -236,6 +250,7 @@ static void restore_candidates(const cr_conv_shape *shape, cr_conv_pass pass, co
     r->n_passes++;
     r->n_plans += n;
     r->n_choices += n > 1;
+    r->n_alone += count_of_all_lists(shape, pass, layer) < 2;
 }
 
 static void restore_net(int64_t n, bool bf16)
@@ -251,16 +266,19 @@ static void restore_net(int64_t n, bool bf16)
         if (layer->kind != CR_LAYER_CONV)
             continue;
         cr_conv_shape shape = shape_of(net, layer, n, bf16);
-        int n_passes = !is_new(all, &shape) ? 0 : layer->src == CR_VALUE_IMAGE ? 1 : CR_CONV_N_PASSES;
-        for (int pass = 0; pass < n_passes; pass++)
-            restore_candidates(&shape, (cr_conv_pass)pass, layer->name, &r);
+        bool fresh = is_new(all, &shape);
+        for (int pass = 0; fresh && pass < CR_CONV_N_PASSES; pass++)
+            if (pass != CR_CONV_DATA || layer->src != CR_VALUE_IMAGE)
+                restore_candidates(&shape, (cr_conv_pass)pass, layer->name, &r);
     }
-    printf("%s: %d candidates for %d passes, %d of which have a choice, with at most %d knobs; %d not the same again\n",
-           bf16 ? "bf16" : "f32", r.n_plans, r.n_passes, r.n_choices, r.n_knobs, r.n_failed);
+    printf("%s: %d candidates for %d passes, %d of which have a choice, with at most %d knobs; %d not the same again, "
+           "%d without another engine in any list\n",
+           bf16 ? "bf16" : "f32", r.n_plans, r.n_passes, r.n_choices, r.n_knobs, r.n_failed, r.n_alone);
     cr_net_destroy(&net);
     free(all);
     assert_true(r.n_choices > 0);
     assert_int_equal(r.n_failed, 0);
+    assert_int_equal(r.n_alone, 0);
 }
 
 static void test_candidates_restore(void **state)
@@ -301,7 +319,8 @@ static void test_stored_refused(void **state)
     cr_cudnn_plan plan;
     int n, n_conditions = 0, n_other = 0;
     refuse(&(cr_plan){.shape = shape, .engine = NONE}, "engine 99999");
-    assert_int_equal(cr_cudnn_plan_list(&target, &shape, CR_CONV_FORWARD, "odd", 1, &plan, &n), CR_OK);
+    assert_int_equal(cr_cudnn_plan_list(&target, &shape, CR_CONV_FORWARD, "odd", CR_CUDNN_FIRST_LIST, 1, &plan, &n),
+                     CR_OK);
     cr_plan stored = stored_of(&plan, &shape, CR_CONV_FORWARD);
     cr_cudnn_plan_clear(&target, &plan);
     stored.n_knobs = 1;

@@ -51,6 +51,14 @@ expect_code 65 'train-00000.*sample' "$crisol" verify "$scratch/damaged"
 truncate -s -1 "$shard"
 expect_code 65 'train-00000' "${train[@]}" --set "data.pack=$scratch/damaged"
 
+# ranks that compute with other kernels, as on two kinds of processors: one line says what that means
+image=("$crisol" train "$scratch/good.yaml" --output "$scratch/mixed" --set model.inputs=image --set data.batch=2 --set data.micro_batch=1
+    --set data.limit_train=2 --set data.limit_val=1 --set train.epochs=1 --quiet)
+rm -rf "$scratch/mixed"
+mpirun --oversubscribe -n 1 "${image[@]}" : -n 1 env DNNL_MAX_CPU_ISA=SSE41 ONEDNN_MAX_CPU_ISA=SSE41 "${image[@]}" 2>"$scratch/mixed.txt"
+[ "$(grep -c '^warning: rank 1 computes with other kernels than rank 0' "$scratch/mixed.txt")" = 1 ] ||
+    { cat "$scratch/mixed.txt" && fail "ranks with other kernels: no warning"; }
+
 # a full disk: whatever was there before still is
 if [ "$(id -u)" = 0 ] && mkdir -p "$scratch/small" && mount -t tmpfs -o size=40m tmpfs "$scratch/small" 2>/dev/null; then
     trap 'umount "$scratch/small"' EXIT
