@@ -48,6 +48,10 @@ static void check_columns(const cr_sample_table *table)
     fuzz_demand(n_features == table->n_features, "a number of features is wrong");
     for (int64_t i = 0; i < table->n_classes; i++)
         fuzz_touch_text(table->class_names[i]);
+}
+
+static void check_rejects(const cr_sample_table *table)
+{
     for (int64_t i = 0; i < table->n_rejects; i++) {
         fuzz_touch_text(table->rejects[i].reason);
         fuzz_touch_text(table->rejects[i].detail ? table->rejects[i].detail : "");
@@ -72,12 +76,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     fuzz_write("table.csv", end ? end + 1 : data, end ? bytes - recipe_bytes - 1 : 0);
     status = cr_sample_table_create(path, NULL, &table);
     fuzz_check_refusal(status);
-    if (status != CR_OK)
-        return 0;
-    cr_sample_table_statistics(table);
-    check_rows(table);
-    check_columns(table);
+    fuzz_demand(status == CR_OK ? table != NULL : !table || table->n_rejects > 0, "a table without use");
+    if (table)
+        check_rejects(table);
+    if (status == CR_OK) {
+        cr_sample_table_statistics(table);
+        check_rows(table);
+        check_columns(table);
+        fuzz_accepted = true;
+    }
     cr_sample_table_destroy(&table);
-    fuzz_accepted = true;
     return 0;
 }
