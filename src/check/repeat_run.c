@@ -18,8 +18,14 @@ cr_status cr_repeat(cr_comm *comm, const cr_repeat_options *options)
                                  .repeats = options->run};
     status = cr_train(comm, &training);
     if (status == CR_STOPPED) { /* after the last epoch that was recorded, or because somebody asked */
-        cr_log_info("%s: %s", options->output, cr_error_message());
-        status = CR_OK;
+        if (!cr_train_is_stopped())
+            cr_log_info("%s: %s", options->output, cr_error_message());
+        status =
+            cr_comm_agree(comm, cr_train_is_stopped() ? cr_fail(CR_STOPPED,
+                                                                "%s: stopped by a signal before it could be compared; "
+                                                                "repeat the run again, with another --output",
+                                                                options->output)
+                                                      : CR_OK);
     }
     if (status == CR_OK)
         status = cr_comm_agree(comm, cr_comm_rank(comm) == 0 ? cr_repeat_judge(options, &source) : CR_OK);

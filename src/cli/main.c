@@ -1,10 +1,14 @@
 /* crisol: finds the subcommand and leaves with its exit code. */
 #include "cli.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 typedef struct command {
     const char *name;
@@ -83,15 +87,34 @@ static void allow_open_files(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* A closed standard stream would be the next file that is opened, and messages would go into a shard. */
+static void open_standard_streams(void)
+{
+    int descriptor;
+    do
+        descriptor = open("/dev/null", O_RDWR);
+    while (descriptor >= 0 && descriptor <= STDERR_FILENO);
+    if (descriptor >= 0)
+        close(descriptor);
+}
+
+/* `crisol config | head`: whoever reads has seen enough. */
+static bool reader_has_left(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return poll(&out, 1, 0) > 0 && (out.revents & POLLERR);
+}
+
 int main(int argc, char **argv)
 {
+    open_standard_streams();
     /* a file-size limit or a closed pipe is an error of the call, with its message, not a death */
     signal(SIGXFSZ, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
     allow_open_files();
     int code = run(argc, argv);
     /* what was printed is a command's result, too */
-    if ((fflush(stdout) || ferror(stdout)) && code == CR_OK)
-        code = cli_report(NULL, cr_fail(CR_IO, "cannot print: standard output is closed or full"));
+    if ((fflush(stdout) || ferror(stdout)) && code == CR_OK && !reader_has_left())
+        code = cli_report(NULL, cr_fail(CR_IO, "cannot print: standard output is full or cannot be written to"));
     return code;
 }

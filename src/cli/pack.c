@@ -113,6 +113,8 @@ int cli_pack(int argc, char **argv)
         status = cr_pack_open(options.output, &pack);
     if (status == CR_OK && !quiet)
         cli_print_pack(stdout, pack);
+    else if (status == CR_OK && cr_pack_leak_warning(pack))
+        cr_log_warning("%s: %s", options.output, cr_pack_leak_warning(pack));
     cr_pack_close(&pack);
     return cli_report(NULL, status);
 }

@@ -4,6 +4,7 @@
 #include "crisol/atomic_file.h"
 #include "crisol/json.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -302,7 +303,7 @@ cr_status cr_manifest_read(const char *folder, cr_manifest **manifest)
         status = cr_fail_memory("a manifest", sizeof *m);
         goto done;
     }
-    if (!stat(folder, &info) && S_ISDIR(info.st_mode) && stat(path, &info)) {
+    if (!stat(folder, &info) && S_ISDIR(info.st_mode) && stat(path, &info) && errno == ENOENT) {
         status = cr_fail(CR_MISSING, "%s: not a pack: there is no %s in it", folder, CR_MANIFEST_FILE);
         goto done;
     }

@@ -237,13 +237,14 @@ done:
     return status;
 }
 
-cr_status cr_checkpoint_list(const char *run_folder, cr_checkpoint_info **list, int64_t *n)
+/* *n_damaged: those that were passed over. */
+static cr_status list_whole(const char *run_folder, cr_checkpoint_info **list, int64_t *n, int64_t *n_damaged)
 {
     cr_status status = CR_OK;
     int64_t *steps = NULL, n_steps = 0;
     cr_checkpoint_info *made = NULL;
     *list = NULL;
-    *n = 0;
+    *n = *n_damaged = 0;
     char *folder = cr_path_join(run_folder, "checkpoints");
     if (!folder)
         return cr_fail_memory("a path", strlen(run_folder));
@@ -255,14 +256,16 @@ cr_status cr_checkpoint_list(const char *run_folder, cr_checkpoint_info **list, 
     }
     for (int64_t i = 0; i < n_steps; i++) {
         status = read_info(folder, steps[i], &made[*n]);
-        if (status == CR_OK)
-            (*n)++;
-        else if (status == CR_BAD_DATA || status == CR_MISSING) /* missing: pruned meanwhile */
+        *n += status == CR_OK;
+        *n_damaged += status == CR_BAD_DATA;
+        if (status == CR_BAD_DATA || status == CR_MISSING) /* missing: pruned meanwhile */
             cr_log_warning("passing over a checkpoint: %s", cr_error_message());
         else
-            goto done;
+            CR_TRY(status);
     }
     status = CR_OK;
+    if (*n == 0 && *n_damaged > 0)
+        cr_log_warning("%s: all %lld checkpoints are damaged", run_folder, (long long)*n_damaged);
     *list = made;
     made = NULL;
 done:
@@ -270,6 +273,12 @@ done:
     free(steps);
     free(folder);
     return status;
+}
+
+cr_status cr_checkpoint_list(const char *run_folder, cr_checkpoint_info **list, int64_t *n)
+{
+    int64_t n_damaged;
+    return list_whole(run_folder, list, n, &n_damaged);
 }
 
 bool cr_checkpoint_better(const cr_checkpoint_info *a, const cr_checkpoint_info *b, bool maximize)
@@ -285,15 +294,24 @@ static cr_status open_best(const char *run_folder, bool maximize, struct json_t 
 {
     cr_status status = CR_OK;
     cr_checkpoint_info *list = NULL;
-    int64_t n = 0, best = -1;
-    CR_TRY(cr_checkpoint_list(run_folder, &list, &n));
+    int64_t n = 0, n_damaged = 0, best = -1;
+    CR_TRY(list_whole(run_folder, &list, &n, &n_damaged));
     for (int64_t i = 0; i < n; i++)
         if (!isnan(list[i].metric) && (best < 0 || cr_checkpoint_better(&list[i], &list[best], maximize)))
             best = i;
     if (best < 0) {
-        status = cr_fail(CR_MISSING, "%s: no checkpoint with a monitored metric; ask for the last one", run_folder);
+        status =
+            cr_fail(CR_MISSING,
+                    n > 0 ? "%s: no checkpoint is of an epoch's end, so none is the best; --checkpoint last takes the "
+                            "newest"
+                          : "%s: there is no checkpoint that can be read",
+                    run_folder);
         goto done;
     }
+    if (n_damaged > 0)
+        cr_log_warning(
+            "%s: taking step %lld, the best of the checkpoints that are whole; a damaged one may have been better",
+            run_folder, (long long)list[best].step);
     CR_TRY(open_path(list[best].path, state, tensors));
 done:
     free(list);

@@ -3,6 +3,7 @@
 #include "crisol/log.h"
 #include "lease.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -81,8 +82,35 @@ const char *cr_run_folder(const cr_run *run)
     return run->folder;
 }
 
+/* Files by a run's names where no run ever was are somebody's own, and would be replaced; a pack is no place, either.
+ */
+static cr_status check_foreign(const char *folder)
+{
+    static const char *const names[] = {"config.yaml", "metrics.csv", "journal.jsonl", "manifest.json"};
+    const char *foreign = NULL;
+    bool was_run = false;
+    DIR *list = opendir(folder);
+    if (!list)
+        return cr_fail_errno("%s: cannot look into the run directory", folder);
+    for (struct dirent *entry; (entry = readdir(list));) {
+        const char *name = entry->d_name;
+        was_run =
+            was_run || !strncmp(name, "lease-", 6) || !strcmp(name, "record.json") || !strcmp(name, "checkpoints");
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+            if (!strcmp(name, names[i]))
+                foreign = names[i];
+    }
+    closedir(list);
+    if (was_run || !foreign)
+        return CR_OK;
+    return cr_fail(CR_BAD_CONFIG, "%s holds a %s that no training wrote; choose another --output", folder, foreign);
+}
+
 cr_status cr_run_take(cr_run *run, double heartbeat_s)
 {
+    cr_status status = check_foreign(run->folder);
+    if (status != CR_OK)
+        return status;
     return cr_lease_take(run->folder, heartbeat_s, &run->lease);
 }
 

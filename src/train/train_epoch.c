@@ -95,6 +95,17 @@ static cr_status find_figure(const figures *row, const char *name, double *value
     return cr_fail(CR_BAD_CONFIG, "train.monitor: there is no '%s' here; there are %s", name, known);
 }
 
+cr_status cr_trainer_check_monitor(const cr_trainer *trainer)
+{
+    const cr_split_scores none = {0};
+    figures row = {.n = 0};
+    double value;
+    add_training(trainer, &row);
+    if (trainer->session.subsets[CR_SPLIT_VAL].n_samples > 0)
+        add_validation(&none, &row);
+    return find_figure(&row, trainer->config->train.monitor, &value);
+}
+
 static cr_status write_row(cr_trainer *trainer, const figures *row, const char *hash)
 {
     if (!trainer->run)

@@ -144,6 +144,8 @@ static cr_status create_local(cr_trainer *trainer)
 {
     cr_status status = CR_OK;
     const cr_session *session = &trainer->session;
+    if (trainer->options->output)
+        CR_TRY(cr_trainer_check_monitor(trainer));
     CR_TRY(lay_out_steps(trainer));
     CR_TRY(cr_train_augmentation(trainer->config, &trainer->augment, &trainer->mix));
     CR_TRY(choose_rules(trainer));
