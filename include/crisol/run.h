@@ -135,8 +135,9 @@ typedef struct cr_checkpoint_policy {
 CR_NODISCARD cr_status cr_checkpoint_write(cr_run *run, int64_t step, const cr_tensor_view *tensors, int64_t n,
                                            struct json_t *state, const cr_checkpoint_policy *policy);
 /* Lists checkpoints whose JSON is whole and whose tensors have the right size, by ascending step; a damaged one is
- * passed over with a warning. malloc'ed; the caller frees. */
-CR_NODISCARD cr_status cr_checkpoint_list(const char *run_folder, cr_checkpoint_info **list, int64_t *n);
+ * passed over with a warning and counted in *n_damaged, unless that is null. malloc'ed; the caller frees. */
+CR_NODISCARD cr_status cr_checkpoint_list(const char *run_folder, cr_checkpoint_info **list, int64_t *n,
+                                          int64_t *n_damaged);
 /* Opens one: checks the JSON, size and hash of its tensors. `which`: "best" (by metric), "last", or the path of a
  * step-N.json. A damaged `last` falls back to the one before, with a warning; a damaged `best` is an error. `state`
  * (new reference) is what cr_checkpoint_write got, with "step". Errors: CR_MISSING when there is none, CR_BAD_DATA. */

@@ -49,7 +49,7 @@ static json_t *known_weights(const json_t *record, const char *folder)
         remember(known, json_integer_value(json_object_get(one, "step")), json_object_get(one, "weights"));
     json_array_foreach(json_object_get(record, "attempts"), i, one)
         remember(known, json_integer_value(json_object_get(one, "from_step")), json_object_get(one, "from_weights"));
-    if (cr_checkpoint_list(folder, &list, &n) != CR_OK)
+    if (cr_checkpoint_list(folder, &list, &n, NULL) != CR_OK)
         n = 0;
     for (int64_t c = 0; c < n; c++) {
         json_t *state = NULL;

@@ -145,7 +145,10 @@ int cli_inspect(int argc, char **argv)
         fputs(usage, stdout);
     if (code != CR_OK || options.help)
         return code;
-    if (cr_sweep_is_folder(options.path))
+    bool is_sweep = cr_sweep_is_folder(options.path);
+    if ((options.json || options.sample >= 0 || options.grid) && (is_sweep || cli_is_run(options.path)))
+        return cli_usage_error("inspect", "--json, --sample and --grid look into a pack, and %s is none", options.path);
+    if (is_sweep)
         return cli_report(NULL, cr_sweep_inspect(options.path, stdout));
     if (options.record)
         return cli_report(NULL, cli_print_record(options.path));

@@ -114,14 +114,24 @@ static const checkpoint *find_best(const checkpoint *list, size_t n, bool maximi
     return best;
 }
 
+/* Of files that somebody else may have written. */
+static void print_plain(const char *text)
+{
+    for (; *text; text++)
+        putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
+}
+
 static void print_command(const char *folder)
 {
     json_t *record = NULL;
     const char *command;
     char *path = cr_path_join(folder, "record.json");
     if (path && cr_json_load(path, RECORD_MAX_BYTES, &record) == CR_OK &&
-        cr_json_get_string(record, "command", path, &command) == CR_OK)
-        printf("  started with  %s\n", command);
+        cr_json_get_string(record, "command", path, &command) == CR_OK) {
+        printf("  started with  ");
+        print_plain(command);
+        printf("\n");
+    }
     json_decref(record);
     free(path);
 }
@@ -163,7 +173,9 @@ cr_status cli_inspect_run(const char *path)
     bool is_done = last && last->epoch >= config->train.epochs;
     printf("run %s\n", path);
     print_command(folder);
-    printf("  writing now   %s\n", owner[0] ? owner : "nobody");
+    printf("  writing now   ");
+    print_plain(owner[0] ? owner : "nobody");
+    printf("\n");
     printf("  progress      %lld of %lld epochs, step %lld\n", last ? last->epoch : 0, (long long)config->train.epochs,
            last ? last->step : 0);
     printf("  checkpoints   %zu, %zu of them whole\n", n, n_good);
@@ -173,7 +185,7 @@ cr_status cli_inspect_run(const char *path)
         printf("\n  %s: crisol train %s/config.yaml --output %s%s\n", is_done ? "for more epochs" : "to go on", path,
                path, is_done ? " --set train.epochs=N" : "");
     else
-        printf("\n  no whole checkpoint: the same command starts from the beginning\n");
+        printf("\n  no whole checkpoint\n");
 done:
     free(list);
     cr_config_destroy(&config);

@@ -237,14 +237,13 @@ done:
     return status;
 }
 
-/* *n_damaged: those that were passed over. */
-static cr_status list_whole(const char *run_folder, cr_checkpoint_info **list, int64_t *n, int64_t *n_damaged)
+cr_status cr_checkpoint_list(const char *run_folder, cr_checkpoint_info **list, int64_t *n, int64_t *n_damaged)
 {
     cr_status status = CR_OK;
-    int64_t *steps = NULL, n_steps = 0;
+    int64_t *steps = NULL, n_steps = 0, damaged = 0;
     cr_checkpoint_info *made = NULL;
     *list = NULL;
-    *n = *n_damaged = 0;
+    *n = 0;
     char *folder = cr_path_join(run_folder, "checkpoints");
     if (!folder)
         return cr_fail_memory("a path", strlen(run_folder));
@@ -257,28 +256,22 @@ static cr_status list_whole(const char *run_folder, cr_checkpoint_info **list, i
     for (int64_t i = 0; i < n_steps; i++) {
         status = read_info(folder, steps[i], &made[*n]);
         *n += status == CR_OK;
-        *n_damaged += status == CR_BAD_DATA;
+        damaged += status == CR_BAD_DATA;
         if (status == CR_BAD_DATA || status == CR_MISSING) /* missing: pruned meanwhile */
             cr_log_warning("passing over a checkpoint: %s", cr_error_message());
         else
             CR_TRY(status);
     }
     status = CR_OK;
-    if (*n == 0 && *n_damaged > 0)
-        cr_log_warning("%s: all %lld checkpoints are damaged", run_folder, (long long)*n_damaged);
     *list = made;
     made = NULL;
 done:
+    if (n_damaged)
+        *n_damaged = damaged;
     free(made);
     free(steps);
     free(folder);
     return status;
-}
-
-cr_status cr_checkpoint_list(const char *run_folder, cr_checkpoint_info **list, int64_t *n)
-{
-    int64_t n_damaged;
-    return list_whole(run_folder, list, n, &n_damaged);
 }
 
 bool cr_checkpoint_better(const cr_checkpoint_info *a, const cr_checkpoint_info *b, bool maximize)
@@ -295,7 +288,7 @@ static cr_status open_best(const char *run_folder, bool maximize, struct json_t 
     cr_status status = CR_OK;
     cr_checkpoint_info *list = NULL;
     int64_t n = 0, n_damaged = 0, best = -1;
-    CR_TRY(list_whole(run_folder, &list, &n, &n_damaged));
+    CR_TRY(cr_checkpoint_list(run_folder, &list, &n, &n_damaged));
     for (int64_t i = 0; i < n; i++)
         if (!isnan(list[i].metric) && (best < 0 || cr_checkpoint_better(&list[i], &list[best], maximize)))
             best = i;

@@ -178,7 +178,7 @@ static void prune(const cr_run *run, const char *folder, int64_t step, const cr_
     char name[CR_CHECKPOINT_NAME_MAX + 8];
     cr_checkpoint_info *list = NULL;
     int64_t n = 0;
-    if (cr_checkpoint_list(run->folder, &list, &n) != CR_OK) {
+    if (cr_checkpoint_list(run->folder, &list, &n, NULL) != CR_OK) {
         cr_log_warning("old checkpoints stay: %s", cr_error_message());
         return;
     }

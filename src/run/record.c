@@ -16,7 +16,7 @@ enum {
     RECORD_MAX_BYTES = 1 << 26
 };
 
-/* XXH3-128 of the record's compact text without its checksum: of what it says, not of how it is laid out. */
+/* XXH3-128 of the record's text in one line without its checksum: of what it says, not of how it is laid out. */
 static cr_status compute_checksum(const json_t *record, char sum[CR_HASH_TEXT])
 {
     json_t *rest = json_copy((json_t *)record); /* shallow */

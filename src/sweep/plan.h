@@ -9,7 +9,7 @@
 #include "crisol/yaml.h"
 
 enum {
-    CR_SWEEP_MAX_PARAMETERS = 32, /* as many dimensions as sobol_directions.h has */
+    CR_SWEEP_MAX_PARAMETERS = 32, /* as many dimensions as sobol.c has */
     CR_SWEEP_MAX_TRIALS = 100000,
     CR_SWEEP_MAX_SEEDS = 30,
     CR_TRIAL_ID = 17 /* 16 hexadecimal digits and NUL */

@@ -133,7 +133,9 @@ static cr_status conclude(group *it, cr_status trained)
         cr_log_warning("trial %" PRId64 ": %s", trial, cr_error_message());
         goto done;
     }
-    if (trained == CR_IO || trained == CR_PERMISSION) { /* the next trial would fare no better: it is the disk */
+    /* the disk, or a pack that is not there at the moment: the next trial would fare no better, and this one is not
+     * over */
+    if (trained == CR_IO || trained == CR_PERMISSION || trained == CR_MISSING) {
         status = cr_fail(trained, "trial %" PRId64 ": %s", trial, cause);
         goto done;
     }

@@ -76,7 +76,7 @@ static void print_value(FILE *out, const cr_column *column, const float *raw)
     char text[4096] = "";
     size_t used = 0;
     if (column->kind == CR_COLUMN_NUMERIC && !isnan(raw[0]))
-        fprintf(out, "%.7g", (double)raw[0]); /* all that float32 holds */
+        fprintf(out, "%.7g", (double)raw[0]); /* digits that any table's number keeps in float32 */
     if (column->kind == CR_COLUMN_CATEGORICAL && raw[0] >= 0 && raw[0] < (float)column->n_words)
         cr_file_text_cell(out, column->words[(int64_t)raw[0]]);
     for (int64_t i = 0; column->kind == CR_COLUMN_LIST && i < column->n_words && used < sizeof text; i++)

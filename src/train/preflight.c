@@ -114,7 +114,7 @@ static cr_status check_room(const cr_trainer *trainer)
     int64_t n = 0;
     const char *folder = trainer->options->output;
     double bytes = (double)trainer->state.n * sizeof(float) * (1 + trainer->state.n_moments) + 65536;
-    cr_status status = cr_checkpoint_list(folder, &list, &n);
+    cr_status status = cr_checkpoint_list(folder, &list, &n, NULL);
     free(list);
     if (status != CR_OK)
         return status;

@@ -55,7 +55,7 @@ static cr_status load_of_run(cr_session *session, const char *run, bool is_own)
     CR_TRY(path ? CR_OK : cr_fail_memory("a path", 1));
     CR_TRY(load(session, path, is_own, &found));
     if (!found && is_own)
-        CR_TRY(cr_checkpoint_list(run, &list, &n));
+        CR_TRY(cr_checkpoint_list(run, &list, &n, NULL));
     if (!found && (n > 0 || !is_own))
         cr_log_warning("%s: is not there; engines are measured anew, so the weights' bits may be others", path);
 done:

@@ -151,13 +151,16 @@ done:
 static cr_status choose_checkpoint(cr_trainer *trainer, char path[4096])
 {
     cr_checkpoint_info *list = NULL;
-    int64_t n = 0;
+    int64_t n = 0, n_damaged = 0;
     cr_status status = CR_OK;
     path[0] = '\0';
     if (cr_comm_rank(trainer->comm) == 0) {
-        status = cr_checkpoint_list(trainer->options->output, &list, &n);
+        status = cr_checkpoint_list(trainer->options->output, &list, &n, &n_damaged);
         bool none = status == CR_OK && n == 0;
-        if (none && trainer->options->resume == CR_RESUME_MUST)
+        if (none && n_damaged > 0) /* to begin anew would delete what may be mended */
+            status = cr_fail(CR_BAD_DATA, "%s: all %lld checkpoints are damaged; mend them, or choose another --output",
+                             trainer->options->output, (long long)n_damaged);
+        else if (none && trainer->options->resume == CR_RESUME_MUST)
             status = cr_fail(CR_MISSING, "%s: there is no checkpoint to resume from", trainer->options->output);
         else if (status == CR_OK && !none && trainer->options->resume == CR_RESUME_NEVER)
             status =

@@ -101,12 +101,16 @@ static cr_status train(cr_trainer *trainer)
     bool exhausted =
         trainer->stop.patience > 0 && trainer->stop.bad >= trainer->stop.patience; /* already, when resumed */
     bool finished = exhausted || trainer->epoch >= trainer->config->train.epochs;
-    if (finished)
+    if (finished) {
+        cr_log_info("%s has finished already: %lld of %lld epochs%s; crisol inspect tells more",
+                    trainer->options->output, (long long)trainer->epoch, (long long)trainer->config->train.epochs,
+                    exhausted ? ", stopped early" : "");
         CR_TRY(cr_trainer_journal(trainer, "end",
                                   json_pack("{s:s, s:I}", "reason", exhausted ? "no improvement" : "last epoch",
                                             "epochs", (json_int_t)trainer->epoch)));
-    else if (trainer->epoch > 0 && trainer->step_in_epoch == 0) /* resumed: asked before, and perhaps killed */
+    } else if (trainer->epoch > 0 && trainer->step_in_epoch == 0) { /* resumed: asked before, and perhaps killed */
         CR_TRY(ask_whether_to_go_on(trainer));
+    }
     while (!finished) {
         bool improved;
         CR_TRY(train_epoch(trainer));

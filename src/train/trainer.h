@@ -132,10 +132,10 @@ void cr_trainer_request(cr_trainer *trainer, int64_t step_in_epoch);
 /* One step: wait → forward/backward → report → gradient tree → update. Collective. */
 CR_NODISCARD cr_status cr_trainer_step(cr_trainer *trainer);
 
-/* Validation, schedule, early stopping, journal, metrics.csv; *finished: no further epoch. Collective. */
 /* Whether an epoch will have the figure that train.monitor names. Local. Errors: CR_BAD_CONFIG with those that there
  * are. */
 CR_NODISCARD cr_status cr_trainer_check_monitor(const cr_trainer *trainer);
+/* Validation, schedule, early stopping, journal, metrics.csv; *finished: no further epoch. Collective. */
 CR_NODISCARD cr_status cr_trainer_end_epoch(cr_trainer *trainer, bool *improved, bool *finished);
 /* The epoch's sums back to zero. */
 void cr_trainer_clear_sums(cr_trainer *trainer);

@@ -38,7 +38,7 @@ static void open_run(const char *text, size_t bytes)
     cr_checkpoint_info *list = NULL;
     int64_t n = -1;
     fuzz_write(JSON, text, bytes);
-    fuzz_demand(cr_checkpoint_list(fuzz_folder(), &list, &n) == CR_OK && n >= 0 && n <= 1, "a list of too many");
+    fuzz_demand(cr_checkpoint_list(fuzz_folder(), &list, &n, NULL) == CR_OK && n >= 0 && n <= 1, "a list of too many");
     free(list);
     for (int i = 0; n > 0 && i < 2; i++) {
         json_t *state = NULL;

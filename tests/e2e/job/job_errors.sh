@@ -26,6 +26,11 @@ expect_code 78 "no class 'Z'.*has" "${train[@]}" --set 'data.classes=[Z, Y]'
 expect_code 78 'colour' "${train[@]}" --set 'model.metadata.columns=[colour]'
 expect_code 78 'batch' "${train[@]}" --set data.batch=512 --set data.micro_batch=8
 expect_code 78 'train.monitor.*val/f1_macro' "${train[@]}" --set train.monitor=val/f2
+! grep -q '^epoch 1' "$scratch/err.txt" || fail "a monitor that is none was found after an epoch"
+rm -rf "$scratch/own" && mkdir "$scratch/own" && cp "$scratch/good.yaml" "$scratch/own/config.yaml"
+expect_code 78 'own holds a config.yaml that no training wrote' "$crisol" train "$scratch/own/config.yaml" --output "$scratch/own"
+cmp "$scratch/good.yaml" "$scratch/own/config.yaml" || fail "somebody's own config was replaced"
+expect_code 78 'holds a manifest.json' "$crisol" train "$scratch/good.yaml" --output "$pack"
 rm -rf "$scratch/run"
 expect_code 66 'nowhere' "${two[@]}" "${train[@]}" --set "data.pack=$scratch/nowhere"
 expect_code 78 'micro-batches' mpirun --oversubscribe -n 3 "${train[@]}"

@@ -133,7 +133,7 @@ static cr_status list_checkpoints(scratch *it)
 {
     cr_checkpoint_info *list = NULL;
     int64_t n = 0;
-    cr_status status = cr_checkpoint_list(scratch_path(it, "run"), &list, &n);
+    cr_status status = cr_checkpoint_list(scratch_path(it, "run"), &list, &n, NULL);
     assert_true(status != CR_OK || n == 2);
     free(list);
     return status;
@@ -171,7 +171,7 @@ static void check_written(scratch *it, cr_status status)
     cr_checkpoint_info *list = NULL;
     int64_t n = 0;
     (void)count_files(it);
-    assert_ok(cr_checkpoint_list(scratch_path(it, "run"), &list, &n));
+    assert_ok(cr_checkpoint_list(scratch_path(it, "run"), &list, &n, NULL));
     assert_true(n >= 2);
     assert_true(list[n - 1].step == next_step || (status != CR_OK && list[n - 1].step == newest));
     newest = list[n - 1].step;

@@ -64,6 +64,11 @@ for command in "inspect $pack" "inspect $pack --json" "inspect $pack --sample 0"
     expect_code 74 "cannot print" sh -c '"$0" "$@" >/dev/full' "$crisol" $command
 done
 
+"$crisol" config | head -n 1 >"$scratch/first.txt" || fail "a reader that leaves is no error"
+# with closed streams, messages go nowhere, and not into a shard
+"$crisol" pack "$recipe" --root "$data" --output "$scratch/closed" >&- 2>&- <&- || [ $? = 74 ] || fail "packing with closed streams"
+"$crisol" verify "$scratch/closed" --quiet || fail "messages went into a shard"
+
 # one bit of an image: half way into the first shard
 shard=$(find "$scratch/again" -name 'train-00000-*.h5')
 middle=$(($(stat -c %s "$shard") / 2))

@@ -40,7 +40,7 @@ static void test_round_trip(void **state)
 
     cr_checkpoint_info *list = NULL;
     int64_t n = 0;
-    assert_ok(cr_checkpoint_list(folder, &list, &n));
+    assert_ok(cr_checkpoint_list(folder, &list, &n, NULL));
     assert_int_equal(n, 2);
     assert_int_equal(list[0].step, 9);
     assert_int_equal(list[1].step, 10);
