@@ -139,7 +139,8 @@ CR_NODISCARD cr_status cr_checkpoint_write(cr_run *run, int64_t step, const cr_t
 CR_NODISCARD cr_status cr_checkpoint_list(const char *run_folder, cr_checkpoint_info **list, int64_t *n,
                                           int64_t *n_damaged);
 /* Opens one: checks the JSON, size and hash of its tensors. `which`: "best" (by metric), "last", or the path of a
- * step-N.json. A damaged `last` falls back to the one before, with a warning; a damaged `best` is an error. `state`
+ * step-N.json. A damaged `last` falls back to the one before, with a warning; a `best` that is listed and turns out to
+ * be damaged is an error; one that the list passes over gives way to the best of the others, with a warning. `state`
  * (new reference) is what cr_checkpoint_write got, with "step". Errors: CR_MISSING when there is none, CR_BAD_DATA. */
 CR_NODISCARD cr_status cr_checkpoint_open(const char *run_folder, const char *which, bool maximize,
                                           struct json_t **state, cr_safetensors **tensors);

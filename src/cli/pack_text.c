@@ -10,8 +10,7 @@ enum {
     WORDS_WIDTH = 60
 };
 
-/* A name from a manifest, padded to `width` characters (not bytes). What a terminal would obey is replaced. */
-static void print_name(FILE *out, const char *text, int width)
+void cli_print_name(FILE *out, const char *text, int width)
 {
     int n = 0;
     for (; *text; text++) {
@@ -88,18 +87,18 @@ static void print_classes(FILE *out, const cr_pack *pack, const json_t *manifest
         if (characters(cr_pack_class_name(pack, c)) > width)
             width = characters(cr_pack_class_name(pack, c));
     fputs("\n  ", out);
-    print_name(out, "class", width);
+    cli_print_name(out, "class", width);
     fprintf(out, " %8s %8s %8s %8s\n", "train", "val", "test", "all");
     for (int64_t c = 0; c < cr_pack_n_classes(pack); c++) {
         int64_t counts[CR_N_SPLITS];
         for (int s = 0; s < CR_N_SPLITS; s++)
             sums[s] += counts[s] = class_count(manifest, s, c);
         fputs("  ", out);
-        print_name(out, cr_pack_class_name(pack, c), width);
+        cli_print_name(out, cr_pack_class_name(pack, c), width);
         print_counts(out, counts);
     }
     fputs("  ", out);
-    print_name(out, "all", width);
+    cli_print_name(out, "all", width);
     print_counts(out, sums);
 }
 
@@ -114,7 +113,7 @@ static void print_words(FILE *out, const cr_column *column)
             return;
         }
         fputs(w ? ", " : "", out);
-        print_name(out, column->words[w], 0);
+        cli_print_name(out, column->words[w], 0);
         used += n;
     }
 }
@@ -127,12 +126,12 @@ static void print_columns(FILE *out, const cr_pack *pack)
         return;
     }
     fputs("\n  ", out);
-    print_name(out, "column", NAME_WIDTH);
+    cli_print_name(out, "column", NAME_WIDTH);
     fprintf(out, " %-11s %8s %8s %12s %12s  %s\n", "kind", "features", "missing", "mean", "deviation", "words");
     for (int64_t i = 0; i < cr_pack_n_columns(pack); i++) {
         const cr_column *c = cr_pack_column(pack, i);
         fputs("  ", out);
-        print_name(out, c->name, NAME_WIDTH);
+        cli_print_name(out, c->name, NAME_WIDTH);
         fprintf(out, " %-11s %8lld %8lld", kinds[c->kind], (long long)c->n_features, (long long)c->n_missing_train);
         if (c->kind == CR_COLUMN_NUMERIC) {
             fprintf(out, " %12.6g %12.6g", c->mean, c->deviation);
@@ -156,14 +155,14 @@ static void print_rejects(FILE *out, const cr_pack *pack, const json_t *manifest
     json_object_foreach(json_object_get(manifest, "rejects"), reason, n)
     {
         fprintf(out, "           %lld ", (long long)json_integer_value(n));
-        print_name(out, reason, 0);
+        cli_print_name(out, reason, 0);
         fputc('\n', out);
     }
     if (number(rows, "rejected"))
         fprintf(out, "           each with its reason in %s/rejects.csv\n", cr_pack_folder(pack));
     if (cr_pack_leak_warning(pack)) {
         fputs("  warning  ", out);
-        print_name(out, cr_pack_leak_warning(pack), 0);
+        cli_print_name(out, cr_pack_leak_warning(pack), 0);
         fputc('\n', out);
     }
 }
@@ -194,7 +193,7 @@ static void print_value(FILE *out, const cr_column *column, float value)
     if (isnan(value))
         fputs("missing", out);
     else if (column->kind == CR_COLUMN_CATEGORICAL && value >= 0 && value < (float)column->n_words)
-        print_name(out, column->words[(int64_t)value], 0);
+        cli_print_name(out, column->words[(int64_t)value], 0);
     else
         fprintf(out, "%.9g", (double)value);
 }
@@ -210,7 +209,7 @@ static void print_list(FILE *out, const cr_column *column, const float *values)
     for (int64_t w = 0; w < column->n_words; w++)
         if (values[w] > 0) {
             fputs(n++ ? ", " : "", out);
-            print_name(out, column->words[w], 0);
+            cli_print_name(out, column->words[w], 0);
         }
     if (!n)
         fputs("none", out);
@@ -222,20 +221,20 @@ void cli_print_sample(FILE *out, const cr_pack *pack, cr_split split, int64_t sa
     int32_t label = cr_pack_label(pack, split, sample);
     fprintf(out, "%s sample %lld of %lld\n  ", cr_split_name(split), (long long)sample,
             (long long)cr_pack_n_samples(pack, split));
-    print_name(out, "id", NAME_WIDTH);
+    cli_print_name(out, "id", NAME_WIDTH);
     fputc(' ', out);
-    print_name(out, cr_pack_sample_id(pack, split, sample), 0);
+    cli_print_name(out, cr_pack_sample_id(pack, split, sample), 0);
     fputs("\n  ", out);
-    print_name(out, "group", NAME_WIDTH);
+    cli_print_name(out, "group", NAME_WIDTH);
     fprintf(out, " %lld\n  ", (long long)cr_pack_group(pack, split, sample));
-    print_name(out, "class", NAME_WIDTH);
+    cli_print_name(out, "class", NAME_WIDTH);
     fprintf(out, " %d ", label);
-    print_name(out, cr_pack_class_name(pack, label), 0);
+    cli_print_name(out, cr_pack_class_name(pack, label), 0);
     fputc('\n', out);
     for (int64_t i = 0; i < cr_pack_n_columns(pack); i++) {
         const cr_column *column = cr_pack_column(pack, i);
         fputs("  ", out);
-        print_name(out, column->name, NAME_WIDTH);
+        cli_print_name(out, column->name, NAME_WIDTH);
         fputc(' ', out);
         if (column->kind == CR_COLUMN_LIST)
             print_list(out, column, row + column->feature);

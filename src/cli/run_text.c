@@ -5,6 +5,7 @@
 #include "crisol/json.h"
 #include "crisol/run.h"
 #include "crisol/train.h"
+#include "pack_text.h"
 
 #include <glob.h>
 #include <jansson.h>
@@ -114,13 +115,6 @@ static const checkpoint *find_best(const checkpoint *list, size_t n, bool maximi
     return best;
 }
 
-/* Of files that somebody else may have written. */
-static void print_plain(const char *text)
-{
-    for (; *text; text++)
-        putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
-}
-
 static void print_command(const char *folder)
 {
     json_t *record = NULL;
@@ -129,7 +123,7 @@ static void print_command(const char *folder)
     if (path && cr_json_load(path, RECORD_MAX_BYTES, &record) == CR_OK &&
         cr_json_get_string(record, "command", path, &command) == CR_OK) {
         printf("  started with  ");
-        print_plain(command);
+        cli_print_name(stdout, command, 0);
         printf("\n");
     }
     json_decref(record);
@@ -174,7 +168,7 @@ cr_status cli_inspect_run(const char *path)
     printf("run %s\n", path);
     print_command(folder);
     printf("  writing now   ");
-    print_plain(owner[0] ? owner : "nobody");
+    cli_print_name(stdout, owner[0] ? owner : "nobody", 0);
     printf("\n");
     printf("  progress      %lld of %lld epochs, step %lld\n", last ? last->epoch : 0, (long long)config->train.epochs,
            last ? last->step : 0);

@@ -34,7 +34,8 @@ typedef struct decoder {
     double last_progress;
 } decoder;
 
-/* One row's image, as pixels. Errors: where it is the file's fault, `reason` says why; otherwise is_fatal(). */
+/* One row's image, as pixels. Errors: where it is the file's fault, `reason` says why; otherwise those of
+ * cr_pack_is_fatal(). */
 static cr_status make_pixels(const decoding *d, decoder *own, const cr_sample_row *row, const char **reason)
 {
     const cr_sample_table *table = d->job->table;

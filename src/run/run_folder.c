@@ -3,7 +3,6 @@
 #include "crisol/log.h"
 #include "lease.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -82,28 +81,34 @@ const char *cr_run_folder(const cr_run *run)
     return run->folder;
 }
 
+/* The first of some names, ended by null, that a folder holds; null: none of them. */
+static const char *find_entry(const char *folder, const char *const *names)
+{
+    struct stat info;
+    for (; *names; names++) {
+        char *path = cr_path_join(folder, *names);
+        bool found = path && !lstat(path, &info);
+        free(path);
+        if (found)
+            break;
+    }
+    return *names;
+}
+
 /* Files by a run's names where no run ever was are somebody's own, and would be replaced; a pack is no place, either.
  */
 static cr_status check_foreign(const char *folder)
 {
-    static const char *const names[] = {"config.yaml", "metrics.csv", "journal.jsonl", "manifest.json"};
-    const char *foreign = NULL;
-    bool was_run = false;
-    DIR *list = opendir(folder);
-    if (!list)
-        return cr_fail_errno("%s: cannot look into the run directory", folder);
-    for (struct dirent *entry; (entry = readdir(list));) {
-        const char *name = entry->d_name;
-        was_run =
-            was_run || !strncmp(name, "lease-", 6) || !strcmp(name, "record.json") || !strcmp(name, "checkpoints");
-        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-            if (!strcmp(name, names[i]))
-                foreign = names[i];
-    }
-    closedir(list);
-    if (was_run || !foreign)
-        return CR_OK;
-    return cr_fail(CR_BAD_CONFIG, "%s holds a %s that no training wrote; choose another --output", folder, foreign);
+    static const char *const of_runs[] = {"record.json", "checkpoints", NULL};
+    static const char *const replaced[] = {"config.yaml", "metrics.csv", "journal.jsonl", "manifest.json", NULL};
+    int64_t fence = 0;
+    cr_status status = cr_lease_scan(folder, 0, &fence);
+    if (status != CR_OK || fence > 0 || find_entry(folder, of_runs))
+        return status;
+    const char *foreign = find_entry(folder, replaced);
+    return foreign ? cr_fail(CR_BAD_CONFIG, "%s holds a %s that no training wrote; choose another --output", folder,
+                             foreign)
+                   : CR_OK;
 }
 
 cr_status cr_run_take(cr_run *run, double heartbeat_s)
